@@ -1,0 +1,71 @@
+"""DiscoGAN as the authors' released code trains it: other weights, feature matching, other turns.
+
+  python -m gan_xla.main --config=configs/discogan_reference.py
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    """`variant`: "" for the paper's recipe, "quick" for minutes on a CPU."""
+    config = ml_collections.ConfigDict(
+        dict(
+            gan="discogan",
+            seed=0,
+            data=dict(
+                source="builtin",
+                name="chairs2cars",
+                path="",
+                path_a="",
+                path_b="",
+                paired=False,
+                image_size=64,
+                load_size=0,
+                flip=False,
+                background=(255, 255, 255),
+                max_unreadable=10,
+            ),
+            model=dict(
+                generator=dict(net="encoder_decoder", width=64, bottleneck=0, output="sigmoid"),
+                discriminator=dict(net="encoder_decoder", width=64),
+            ),
+            loss=dict(
+                objective="discogan",
+                reconstruction="mse",
+                reconstruction_weight=1.0,
+                reconstruction_rate=((0, 0.01), (10_000, 0.5)),
+                gan_weight=0.1,
+                feature_weight=0.9,
+                feature_layers=(1, 2, 3),
+                pixel_weight=0.0,
+                disc_weight=0.5,
+            ),
+            optimizer=dict(
+                name="adam",
+                learning_rate=2e-4,
+                b1=0.5,
+                b2=0.999,
+                weight_decay=1e-5,
+                schedule="constant",
+                gen=dict(learning_rate=config_dict.placeholder(float), weight_decay=config_dict.placeholder(float)),
+                disc=dict(learning_rate=config_dict.placeholder(float), weight_decay=config_dict.placeholder(float)),
+            ),
+            train=dict(
+                turns=("d", "g", "g"),
+                steps=50_000,
+                epochs=0,
+                batch_size=64,
+                checkpoint_every=1000,
+                sample_every=500,
+                log_every=20,
+                steps_per_call=1,
+                num_seeds=1,
+            ),
+        )
+    )
+    if variant == "quick":
+        config.update(dict(train=dict(steps=500, batch_size=32)))
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r}; this config has: quick")
+    return config

@@ -1,0 +1,1 @@
+"""The papers' experiments, repeated: each is a command, `python -m experiments.<name> --help`."""

@@ -1,0 +1,11 @@
+"""GAN image translation and synthesis in JAX and Flax."""
+
+__version__ = "0.1.0"
+
+
+def load(workdir, checkpoint="last"):
+    """The trained model of a run, for inference; see `gan_xla.inference.load`."""
+    # Imported here so that `import gan_xla` starts no backend and costs nothing.
+    from gan_xla import inference
+
+    return inference.load(workdir, checkpoint)

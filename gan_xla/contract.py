@@ -1,0 +1,91 @@
+"""The contract between a method (`gan_xla.gans.<name>`) and everything that drives it."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import jax
+
+Tree = Any
+Array = jax.Array
+
+
+class Net(NamedTuple):
+    """One side of the game: what the optimiser sees, and what it does not (batch statistics)."""
+
+    params: Tree
+    stats: Tree
+
+
+class Pair(NamedTuple):
+    """The two players, or anything that comes once for each of them."""
+
+    gen: Any
+    disc: Any
+
+
+class Ctx(NamedTuple):
+    """What a pure function needs to know of the moment at which it runs.
+
+    Attributes:
+      key: the step's random key.
+      step: number of turns played before this one, int32 [].
+      index: number of each sample within the global batch, int32 [n].
+      alpha: fade-in weight of the newest resolution, 1 where nothing grows.
+      phase: the method's phase, static (resolution, where it changes).
+      train: static; False means running statistics and no dropout.
+    """
+
+    key: Array
+    step: Array
+    index: Array
+    alpha: Array | float = 1.0
+    phase: Hashable = None
+    train: bool = True
+
+    def keys(self, name: str) -> Array:
+        """One key per sample, [n], for the use called `name`.
+
+        Keyed by the sample's number in the global batch, so that what is drawn does
+        not depend on how many devices share the batch.
+        """
+        key = jax.random.fold_in(self.key, zlib.crc32(name.encode()))
+        return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, self.index)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gan:
+    """A method as pure functions over explicit parameters. `batch` holds images [n, h, w, c]
+    in `value_range`, or points [n, 2]; `fakes` maps a name such as "x_AB" to the same shapes.
+
+    Attributes:
+      init: (key, phase) -> Pair(gen=Net, disc=Net).
+      generate: (gen_params, gen_stats, batch, ctx) -> (fakes, gen_stats); every generator
+        output that a loss needs.
+      disc_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, (logs, disc_stats)).
+      gen_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, logs).
+      translate: (gen_params, gen_stats, x, direction, batch_statistics) -> x.
+      judged: names of the fakes that the discriminators see.
+      turns: the static cycle of updates, one batch each: "d", "g", "dg" (D first, G sees the
+        new D), "gd" (both from one forward pass, the D step last), "d+g" (G draws again).
+      directions: what translate accepts; the first is the default.
+      grid: rows of names in batch or fakes, for the sample pictures.
+      value_range: range of the networks' images; None for data that are not images.
+      size_multiple: image sizes that the generators take, as multiples; None: the training
+        size alone.
+      phase: step -> hashable, constant where nothing changes during training.
+    """
+
+    init: Callable
+    generate: Callable
+    disc_loss: Callable
+    gen_loss: Callable
+    translate: Callable
+    judged: tuple[str, ...]
+    turns: tuple[str, ...]
+    directions: tuple[str, ...]
+    grid: tuple[tuple[str, ...], ...]
+    value_range: tuple[float, float] | None
+    size_multiple: int | None
+    phase: Callable[[int], Hashable] = lambda step: None

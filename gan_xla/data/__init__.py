@@ -1,0 +1,29 @@
+"""Data sets: `load(config.data)` gives the sources, `gan_xla.data.pipeline` batches them.
+
+Importing this package does not import TensorFlow; only `pipeline` does.
+"""
+
+import importlib
+import pkgutil
+
+from gan_xla.data.sources import Arrays, Dataset, Source, field, test_batch
+from gan_xla.errors import UserError
+
+__all__ = ["Arrays", "Dataset", "Source", "load", "test_batch"]
+
+_HELPERS = {"sources", "pipeline"}
+
+
+def load(data):
+    """The data set that a config's `data` section describes.
+
+    `data.source` names a module of this package, whose `load(data)` is called.
+
+    Raises:
+      UserError: `data.source` names no source, or the source finds a mistake.
+    """
+    name = field(data, "source", "builtin")
+    available = sorted({module.name for module in pkgutil.iter_modules(__path__)} - _HELPERS)
+    if name not in available:
+        raise UserError(f"data.source={name!r} is no data source; use one of: {', '.join(available)}")
+    return importlib.import_module(f"gan_xla.data.{name}").load(data)

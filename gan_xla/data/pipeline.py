@@ -1,0 +1,184 @@
+"""Batches as a pure function of (seed, step), so that a resume needs the step alone.
+
+Row r of step s has the position p = s * batch_size + r. A source of n rows
+shows at position p the row number p % n of its (p // n)-th shuffle: every
+epoch shows every row once, and no remainder is dropped. Crop and flip are
+drawn from (seed, source, p). Nothing depends on the number of
+processes, each of which takes its rows of the global batch.
+
+tf.data gives the reading threads, the order and the prefetching; which rows
+they read is decided here.
+"""
+
+import functools
+import logging
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+from gan_xla.errors import UserError
+
+# A call can be many batches of large images; two waiting ones keep the device busy.
+PREFETCH = 2
+
+# What a random draw is for; one word of its key.
+_SHUFFLE, _AUGMENT = 1, 2
+
+_log = logging.getLogger(__name__)
+
+
+def _hide_accelerators():
+    """Keeps TensorFlow, which only reads data here, from taking the accelerator's memory."""
+    for kind in ("GPU", "TPU"):
+        try:
+            tf.config.set_visible_devices([], kind)
+        except RuntimeError:  # a notebook has used TensorFlow before us
+            if tf.config.list_physical_devices(kind):
+                _log.warning("TensorFlow is in use already and may hold %s memory; "
+                             "import gan_xla.data.pipeline first", kind)
+
+
+_hide_accelerators()
+
+
+def batches(sources, *, batch_size, seed, start, stop, rows=None, steps_per_call=1,
+            image_size=None, load_size=None, flip=False):
+    """Iterates over the steps [start, stop), `steps_per_call` at a time.
+
+    Args:
+      sources: the training sources of a data set; each is shuffled on its own.
+      batch_size: rows of the global batch.
+      seed: an int; with the step it decides everything.
+      start: the first step.
+      stop: the step after the last.
+      rows: the slice of the global batch that this process takes; default all.
+      steps_per_call: k, steps in one element; the last element has what is left.
+      image_size: images larger than this are cropped at random; default: no crop.
+      load_size: the size that the sources' images must have; default: not checked.
+      flip: mirror half of the images.
+    Returns:
+      an iterator of dicts: the sources' keys [k, n_local, ...] in their own
+      dtype, where images are uint8 [k, n_local, h, w, c] and other rows pass
+      untouched, and `index` (int32 [k, n_local]), the row's number in the
+      global batch. The arrays are read-only. Closing it stops the reading.
+    Raises:
+      UserError: a source has fewer rows than a batch (at once), or cannot read
+        (from the iterator, as the source raised it).
+    """
+    _check(sources, batch_size, image_size, load_size)
+    local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
+    readers = [_reader(source, number, seed, image_size, flip) for number, source in enumerate(sources)]
+    spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in sources for key, row in source.spec.items()}
+    dtypes = [dtype for _, dtype in spec.values()]
+    failures = {}
+
+    def call(step):
+        """The call's first step if it failed, else -1; then its arrays."""
+        try:
+            steps = np.arange(step, min(step + steps_per_call, stop), dtype=np.int64)
+            positions = steps[:, None] * batch_size + local  # [k, n_local]
+            index = np.broadcast_to(local.astype(np.int32), positions.shape)
+            return [np.int64(-1), index, *(array for reader in readers for array in reader(positions))]
+        except Exception as error:  # raised again in _iterate: TensorFlow would print it and keep its text only
+            failures[int(step)] = error
+            return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes)]
+
+    dataset = tf.data.Dataset.range(start, stop, steps_per_call)
+    dataset = dataset.map(lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes])),
+                          num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _iterate(dataset.prefetch(PREFETCH), tuple(spec), failures)
+
+
+def _check(sources, batch_size, image_size, load_size):
+    keys = [key for source in sources for key in source.spec]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"two sources have a key in common: {keys}")
+    for source in sources:
+        names = " and ".join(source.spec)
+        if len(source) < batch_size:
+            raise UserError(f"{names}: {len(source)} training rows, fewer than train.batch_size={batch_size}; "
+                            "add images or lower train.batch_size")
+        for key, (shape, _) in source.spec.items():
+            if len(shape) == 3 and load_size and shape[:2] != (load_size, load_size):
+                raise ValueError(f"{key}: images are {shape[:2]}, not load_size={load_size}")
+            if len(shape) == 3 and image_size and min(shape[:2]) < image_size:
+                raise ValueError(f"{key}: images are {shape[:2]}, smaller than image_size={image_size}")
+
+
+def _iterate(dataset, keys, failures):
+    for failed, *arrays in dataset.as_numpy_iterator():
+        if failed >= 0:
+            raise failures[int(failed)]
+        yield dict(zip(keys, arrays))
+
+
+def _reader(source, number, seed, image_size, flip):
+    """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...]."""
+    order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(source), seed, number))
+    lock = threading.Lock()  # lest neighbouring calls sort the same epoch at the same time
+
+    def read(positions):
+        flat = positions.reshape(-1)
+        epochs, within = np.divmod(flat, len(source))
+        indices = np.empty_like(flat)
+        for epoch in range(int(epochs.min()), int(epochs.max()) + 1):
+            chosen = epochs == epoch
+            with lock:
+                shuffled = order(epoch)
+            indices[chosen] = shuffled[within[chosen]]
+        found = source.read(indices)
+        if any(array.ndim == 4 for array in found.values()):  # points need no draw
+            bits = _bits(flat, _AUGMENT, number, seed)
+            found = {key: _augment(array, bits, image_size, flip) for key, array in found.items()}
+        return [found[key].reshape(*positions.shape, *found[key].shape[1:]) for key in source.spec]
+
+    return read
+
+
+def _permutation(length, seed, number, epoch):
+    """The order int64 [length] in which one epoch shows a source's rows.
+
+    Not tf.random.experimental.index_shuffle: up to 2**16 rows it has 256
+    orders for each seed (TensorFlow 2.21), so epochs would repeat.
+    The mixer maps different counters to different bits, so there are no ties.
+    """
+    return np.argsort(_bits(np.arange(length), _SHUFFLE, number, seed, epoch))
+
+
+def _augment(values, bits, image_size, flip):
+    """Random crop and mirror of images uint8 [n, h, w, c]; anything else passes untouched.
+
+    Keys of one source get equal bits, so paired images stay aligned.
+    """
+    if values.ndim != 4:
+        return values
+    if image_size and values.shape[1:3] != (image_size, image_size):
+        top, left = (_below(bits, shift, side - image_size + 1) for shift, side in ((0, values.shape[1]),
+                                                                                    (24, values.shape[2])))
+        values = np.stack([value[y:y + image_size, x:x + image_size] for value, y, x in zip(values, top, left)])
+    if flip:
+        mirrored = (bits >> np.uint64(63)).astype(bool)
+        values = np.where(mirrored[:, None, None, None], values[:, :, ::-1], values)
+    return values
+
+
+def _below(bits, shift, bound):
+    """Integers [n] in [0, bound) from 24 of the 64 bits."""
+    drawn = (bits >> np.uint64(shift)) & np.uint64(0xFFFFFF)
+    return (drawn * np.uint64(bound)) >> np.uint64(24)
+
+
+def _bits(counter, *words):
+    """64 random bits (uint64 [n]) for each of int64 [n]: SplitMix64's mixer, keyed by the words.
+
+    tf.random.stateless_uniform has one seed for a whole tensor, this one for each
+    row; and numpy's Generator may draw otherwise in its next release.
+    """
+    state = counter.astype(np.uint64)
+    for word in words:
+        state = state + np.asarray([word], np.int64).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state = state ^ (state >> np.uint64(31))
+    return state

@@ -1,0 +1,1 @@
+"""Measures of what a trained method does, apart from its own losses."""

@@ -1,0 +1,160 @@
+"""DiscoGAN: Kim et al., Learning to Discover Cross-Domain Relations with GANs, ICML 2017.
+
+Also its two baselines, which share everything but the objective: a standard GAN
+(`loss.objective="gan"`, figure 2a) and a GAN with one-way reconstruction ("gan_recon",
+figure 2b), both from A to B only.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from gan_xla import losses, nets
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Tree
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+
+# What each objective generates: (result, source). The result's last two letters name the
+# generator: x_ABA is G_BA(x_AB). Passes on real images come first.
+CHAINS = {
+    "discogan": (("x_AB", "x_A"), ("x_BA", "x_B"), ("x_ABA", "x_AB"), ("x_BAB", "x_BA")),
+    "gan_recon": (("x_AB", "x_A"), ("x_ABA", "x_AB")),
+    "gan": (("x_AB", "x_A"),),
+}
+
+
+def _init(module, names: Sequence[str], key: Array, x: Array) -> Net:
+    """Networks of one kind, each from its own key."""
+    made = {name: nets.init(module, k, x) for name, k in zip(names, jax.random.split(key, len(names)), strict=True)}
+    return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
+
+
+def _generate(module, chains, gen_params: Tree, gen_stats: Tree, batch: Tree, ctx: Ctx) -> tuple[Tree, Tree]:
+    x, new_stats = dict(batch), {}
+    for result, source in chains:
+        name = f"G_{result[-2:]}"
+        keys = ctx.keys(result) if ctx.train else None
+        x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], ctx.train, keys)
+        # The first pass is the one on real images; the pass on translations must not shift
+        # the averages that inference on real images relies on.
+        new_stats.setdefault(name, stats)
+    return {result: x[result] for result, _ in chains}, new_stats
+
+
+def _trade_off(schedule: Sequence[tuple[int, float]], step: Array) -> tuple[Array | float, Array | float]:
+    """Factors (1 - rate, rate) of the adversarial and the reconstruction terms at `step`.
+
+    `schedule` holds (first step, rate), ascending from step 0; empty means factors of 1.
+    """
+    if not schedule:
+        return 1.0, 1.0
+    starts, rates = zip(*schedule, strict=True)
+    rate = jnp.asarray(rates)[jnp.searchsorted(jnp.asarray(starts), step, side="right") - 1]
+    return 1 - rate, rate
+
+
+def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
+    """(disc_loss, gen_loss) of the contract."""
+    distance = losses.RECONSTRUCTION[loss.reconstruction]
+
+    def judge(disc_params, disc_stats, name, x):
+        (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
+        if loss.feature_layers and max(loss.feature_layers) >= len(features):
+            raise UserError(
+                f"loss.feature_layers={tuple(loss.feature_layers)}: the discriminator has layers 0 to {len(features) - 1}"
+            )
+        return logits, [features[i] for i in loss.feature_layers], stats
+
+    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L_D = L_DA + L_DB, equation 8; L_DB = -E log D_B(x_B) - E log(1 - D_B(x_AB)), equation 7."""
+        logs, new_stats = {}, {}
+        for fake, x in fakes.items():
+            domain = fake[-1]
+            name = f"D_{domain}"
+            real_logits, _, new_stats[name] = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
+            fake_logits, _, _ = judge(disc_params, disc_stats, name, x)
+            logs[f"loss/{name}"] = loss.disc_weight * sum(losses.gan_disc(real_logits, fake_logits))
+        total = sum(logs.values())
+        return total, ({"loss/D": total, **logs}, new_stats)
+
+    def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L_G = L_GAN_B + L_CONST_A + L_GAN_A + L_CONST_B, equation 6; weights from the config."""
+        gan_factor, reconstruction_factor = _trade_off(loss.reconstruction_rate, ctx.step)
+        terms = {}
+        for fake, source in chains:
+            domain = fake[-1]
+            if source in fakes:  # L_CONST, equation 2: x_ABA against x_A
+                terms[f"loss/const_{domain}"] = (
+                    reconstruction_factor * loss.reconstruction_weight * distance(fakes[fake], batch[f"x_{domain}"])
+                )
+                continue
+            name = f"D_{domain}"
+            logits, features, _ = judge(disc_params, disc_stats, name, fakes[fake])
+            # L_GAN, equation 3
+            terms[f"loss/gan_{domain}"] = gan_factor * loss.gan_weight * losses.gan_gen(logits)
+            if loss.feature_weight:
+                _, real_features, _ = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
+                matching = losses.feature_matching(real_features, features, axis_name)
+                terms[f"loss/feature_{domain}"] = gan_factor * loss.feature_weight * matching
+            if loss.pixel_weight:
+                terms[f"loss/pixel_{domain}"] = loss.pixel_weight * losses.l1(fakes[fake], batch[f"x_{domain}"])
+        total = sum(terms.values())
+        return total, {"loss/G": total, **terms}
+
+    return disc_loss, gen_loss
+
+
+def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
+    """DiscoGAN or one of its baselines.
+
+    `config.loss`: `objective` (discogan, gan_recon, gan), `reconstruction` (mse, l1, huber,
+    cosine, hinge), weights `gan_weight`, `feature_weight`, `reconstruction_weight`,
+    `pixel_weight` (L1 to the other domain, for aligned pairs) and `disc_weight`,
+    `feature_layers` (numbers of the discriminator's activations, from 0),
+    `reconstruction_rate` (see `_trade_off`).
+
+    Raises:
+      UserError: unknown names or values in `config.model` or `config.loss`.
+    """
+    loss = ml_collections.FrozenConfigDict(config.loss)
+    for field, known in (("objective", CHAINS), ("reconstruction", losses.RECONSTRUCTION)):
+        if loss[field] not in known:
+            raise UserError(f"loss.{field}={loss[field]!r} is unknown; use one of {', '.join(known)}")
+    if loss.pixel_weight and not config.data.paired:
+        raise UserError("loss.pixel_weight needs aligned pairs; set data.paired=True and two directories of equal names")
+    chains = CHAINS[loss.objective]
+    judged = tuple(result for result, source in chains if source in ("x_A", "x_B"))
+    size = config.data.image_size
+    generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
+    discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
+
+    def init(key: Array, phase) -> Pair:
+        gen_key, disc_key = jax.random.split(key)
+        x = jnp.zeros((1, size, size, generator.channels) if size else (1, generator.channels))
+        gen_names = sorted({f"G_{result[-2:]}" for result, _ in chains})
+        disc_names = [f"D_{fake[-1]}" for fake in judged]
+        return Pair(_init(generator, gen_names, gen_key, x), _init(discriminator, disc_names, disc_key, x))
+
+    def generate(gen_params, gen_stats, batch, ctx):
+        return _generate(generator, chains, gen_params, gen_stats, batch, ctx)
+
+    def translate(gen_params, gen_stats, x, direction, batch_statistics=False):
+        name = f"G_{direction[0]}{direction[-1]}"
+        return nets.apply(generator, (gen_params[name], gen_stats[name]), x, batch_statistics)[0]
+
+    disc_loss, gen_loss = _losses(discriminator, chains, loss, axis_name)
+    return Gan(
+        init=init,
+        generate=generate,
+        disc_loss=disc_loss,
+        gen_loss=gen_loss,
+        translate=translate,
+        judged=judged,
+        turns=tuple(config.train.turns),
+        directions=tuple(f"{fake[-2]}to{fake[-1]}" for fake in judged),
+        grid=tuple((f"x_{fake[-2]}", fake, *(r for r, s in chains if s == fake)) for fake in judged),
+        value_range=blocks.OUTPUTS[generator.output][1],
+        size_multiple=generator.size_multiple,
+    )

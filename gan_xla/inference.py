@@ -1,0 +1,122 @@
+"""Trained models for use: `load(workdir)`. Imports no TensorFlow."""
+
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from etils import epath
+
+from gan_xla import gans, parallel, settings, state
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.contract import Gan
+from gan_xla.errors import UserError
+from gan_xla.ranges import normalise, to_uint8
+
+CHUNK = 64
+
+
+class Model:
+    """A trained method.
+
+    Attributes:
+      config: the run's configuration.
+      step: training step of the checkpoint.
+      variables: {"gen": (params, stats), "disc": (params, stats)} of plain arrays.
+    """
+
+    def __init__(self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]):
+        self.config, self.step, self.variables = config, step, variables
+        self._gan = gan
+        self._translate = jax.jit(gan.translate, static_argnames=("direction", "batch_statistics"))
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What `translate` accepts; the first is the default."""
+        return self._gan.directions
+
+    @property
+    def size_multiple(self) -> int | None:
+        """Heights and widths that the network takes, as multiples; None: the training size alone."""
+        return self._gan.size_multiple
+
+    def translate(self, images, direction: str | None = None, *, statistics: str = "running") -> np.ndarray:
+        """Translates images, or points where the model was trained on points.
+
+        Args:
+          images: uint8, or float in [0, 1], [n, h, w, c] (h and w as `size_multiple` says);
+            points float [n, 2].
+          direction: "AtoB" (default) or "BtoA", where the method has it.
+          statistics: "running": batch norm uses the averages of training, so that a
+            translation does not depend on its neighbours; "batch": those of this call's
+            images together, the habit of DiscoGAN's reference code.
+
+        Returns:
+          uint8 [n, h, w, c]; points float32 [n, 2].
+        Raises:
+          UserError: unknown direction, or images that the network cannot take.
+        """
+        direction = direction or self.directions[0]
+        if direction not in self.directions:
+            raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
+        if statistics not in ("running", "batch"):
+            raise UserError(f"--statistics={statistics}: use running or batch")
+        x = self._check(np.asarray(images))
+        # Batch statistics are those of all images together, so these cannot go in chunks.
+        chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
+        parts = []
+        for start in range(0, len(x), chunk):
+            part = x[start : start + chunk]
+            padded = np.concatenate([part, np.repeat(part[:1], chunk - len(part), axis=0)])
+            y = self._translate(*self.variables["gen"], self._into(padded), direction, statistics == "batch")
+            parts.append(self._out_of(y)[: len(part)])
+        return np.concatenate(parts)
+
+    def _check(self, x: np.ndarray) -> np.ndarray:
+        if self._gan.value_range is None:
+            if x.ndim != 2 or not len(x):
+                raise UserError(f"points must be [n, 2] with n of 1 or more, not {list(x.shape)}")
+            return x.astype(np.float32)
+        if x.ndim != 4 or not len(x):
+            raise UserError(f"images must be [n, h, w, c] with n of 1 or more, not {list(x.shape)}")
+        if x.dtype != np.uint8 and not (np.issubdtype(x.dtype, np.floating) and x.min() >= 0 and x.max() <= 1):
+            raise UserError(f"images must be uint8, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
+        size, multiple = self.config.data.image_size, self.size_multiple
+        if multiple is None and x.shape[1:3] != (size, size):
+            raise UserError(f"images of {x.shape[2]}x{x.shape[1]}: this network takes {size}x{size} alone; resize them")
+        if multiple and (x.shape[1] % multiple or x.shape[2] % multiple):
+            raise UserError(
+                f"images of {x.shape[2]}x{x.shape[1]}: this network takes multiples of {multiple}; pad or resize them"
+            )
+        return x
+
+    def _into(self, x: np.ndarray):
+        if self._gan.value_range is None:
+            return x
+        low, high = self._gan.value_range
+        # Bytes go as bytes, so that a byte means the same number here and in training.
+        return normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
+
+    def _out_of(self, y) -> np.ndarray:
+        return np.asarray(y if self._gan.value_range is None else to_uint8(y, self._gan.value_range))
+
+
+def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
+    """The trained model of the run in `workdir`.
+
+    Args:
+      workdir: a run's directory, local or remote.
+      checkpoint: "last", or the step of one that is kept.
+    Raises:
+      UserError: no run there, no checkpoint, or one that does not fit config.json.
+    """
+    parallel.use_compilation_cache()
+    config = settings.read(workdir)
+    gan = gans.build(config)
+    optimizer = state.optimizers(config.optimizer, config.train.steps)
+    like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed))
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        step = checkpoints.resolve(str(checkpoint))
+        saved = checkpoints.restore(step, like)
+    variables = {side: (player.params, player.stats) for side, player in (("gen", saved.gen), ("disc", saved.disc))}
+    return Model(gan, config, step, variables)

@@ -1,0 +1,93 @@
+"""Loss functions: adversarial, reconstruction, feature matching.
+
+Each returns the mean over the samples that this device holds, so that the mean over the
+devices is the loss of the global batch; where a loss is not a mean over samples it says so
+and takes the name of the mapped axis.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from gan_xla.contract import Array
+
+
+def gan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
+    """The discriminator's log loss on logits, of any shape.
+
+    Returns:
+      (-E log D(x), -E log(1 - D(G(z)))), D = sigmoid(logits).
+    References:
+      Goodfellow et al. 2014, equation 1.
+    """
+    return jnp.mean(jax.nn.softplus(-real)), jnp.mean(jax.nn.softplus(fake))
+
+
+def gan_gen(fake: Array) -> Array:
+    """The generator's non-saturating loss -E log D(G(z)) on logits, of any shape.
+
+    References:
+      Goodfellow et al. 2014, section 3; Kim et al. 2017 (DiscoGAN), equation 3.
+    """
+    return jnp.mean(jax.nn.softplus(-fake))
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(x.shape[0], -1)
+
+
+def mse(x: Array, y: Array) -> Array:
+    """Mean squared difference."""
+    return jnp.mean(jnp.square(x - y))
+
+
+def l1(x: Array, y: Array) -> Array:
+    """Mean absolute difference."""
+    return jnp.mean(jnp.abs(x - y))
+
+
+def huber(x: Array, y: Array, delta: float = 1.0) -> Array:
+    """Mean of d^2/2 where |d| <= delta, else delta (|d| - delta/2); Huber 1964."""
+    d = jnp.abs(x - y)
+    return jnp.mean(jnp.where(d <= delta, 0.5 * jnp.square(d), delta * (d - 0.5 * delta)))
+
+
+def cosine(x: Array, y: Array, eps: float = 1e-8) -> Array:
+    """1 - cos of the angle between the samples as vectors, averaged over samples."""
+    x, y = _flat(x), _flat(y)
+    # The root of a sum that can be 0 has no gradient there; the bound goes inside it.
+    norms = jnp.sqrt(jnp.maximum(jnp.sum(x * x, -1) * jnp.sum(y * y, -1), eps**2))
+    return jnp.mean(1 - jnp.sum(x * y, -1) / norms)
+
+
+def hinge(x: Array, y: Array, margin: float = 0.05) -> Array:
+    """Mean of max(0, |d| - margin): differences up to `margin` are free.
+
+    The DiscoGAN paper names a hinge distance without a formula; this is the
+    epsilon-insensitive one of support vector regression (Vapnik 1995).
+    """
+    return jnp.mean(jax.nn.relu(jnp.abs(x - y) - margin))
+
+
+RECONSTRUCTION = {"mse": mse, "l1": l1, "huber": huber, "cosine": cosine, "hinge": hinge}
+
+
+def feature_matching(real: Sequence[Array], fake: Sequence[Array], axis_name: str | None = None) -> Array:
+    """Squared distance of the batch means of a discriminator's activations, summed over layers.
+
+    Not a mean over samples: the batch means are taken over the devices of `axis_name` too.
+
+    Args:
+      real, fake: activations per layer, [n, ...].
+      axis_name: mapped axis that shares the batch, or None.
+    References:
+      Salimans et al. 2016, section 3.1; the hinge embedding loss of DiscoGAN's reference
+      code, which for target 1 is the mean of the squares.
+    """
+
+    def mean(x):
+        x = jnp.mean(x, axis=0)
+        return x if axis_name is None else jax.lax.pmean(x, axis_name)
+
+    return sum(jnp.mean(jnp.square(mean(r) - mean(f))) for r, f in zip(real, fake, strict=True))

@@ -1,0 +1,96 @@
+"""Command line: flags and dispatch.
+
+Train, or resume what the same command began:
+  python -m gan_xla.main --config=configs/discogan.py:quick
+Translate images with a trained run:
+  python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
+Any field of the config is a flag: --config.train.batch_size=32. The list of all flags: --helpfull.
+"""
+
+import logging
+import os
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from gan_xla import settings
+from gan_xla.errors import UserError
+
+MODES = ("train", "translate")
+
+
+def _define(argv: list[str]) -> flags.FlagValues:
+    values = flags.FlagValues()
+    common = {"flag_values": values}
+    config_flags.DEFINE_config_file(
+        "config", None, "Config file, or a shipped config's name; append :quick for the short form.", sys_argv=argv, **common
+    )
+    flags.DEFINE_enum("mode", "train", MODES, "What to do.", **common)
+    flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
+    flags.DEFINE_string("input", None, "translate: an image file or a directory of images.", **common)
+    flags.DEFINE_string("output", None, "translate: directory for the results.", **common)
+    flags.DEFINE_string("direction", None, "translate: AtoB or BtoA. Default: the model's first.", **common)
+    flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint.", **common)
+    flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
+    flags.DEFINE_enum(
+        "statistics", "running", ["running", "batch"], "translate: batch norm by training's averages or by the batch.", **common
+    )
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
+    return values
+
+
+def _parse(argv: list[str]) -> tuple[flags.FlagValues, str | None]:
+    """Parsed flags, and the config's specification as the user gave it."""
+    spec = next((arg.split("=", 1)[1] for arg in argv if arg.startswith("--config=")), None)
+    argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in argv]
+    return settings.parse(_define(argv), argv), spec
+
+
+def _require(values: flags.FlagValues, *names: str) -> None:
+    for name in names:
+        if not getattr(values, name):
+            raise UserError(f"--mode={values.mode} needs --{name}")
+
+
+def _train(values: flags.FlagValues, spec: str) -> None:
+    from gan_xla.train import train
+
+    quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
+    train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
+
+
+def _translate(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.translate import translate
+
+    _require(values, "input", "output")
+    workdir = values.workdir or (spec and settings.default_workdir(spec))
+    if not workdir:
+        raise UserError("--mode=translate needs --workdir, the directory of a trained run")
+    translate(
+        workdir, values.input, values.output, values.direction, values.checkpoint, values.size, values.statistics
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
+    # TensorFlow only reads data and writes summaries here; its start-up notes help nobody.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        values, spec = _parse(list(sys.argv if argv is None else argv))
+        if values.help:
+            print(f"{__doc__}\n{values.get_help()}")
+        elif values.mode == "train":
+            _require(values, "config")
+            _train(values, spec)
+        else:
+            _translate(values, spec)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""DiscoGAN's convolutional encoder-decoder and its discriminator (Kim et al. 2017, figure 2)."""
+
+import math
+
+import flax.linen as nn
+
+from gan_xla.contract import Array
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+from gan_xla.nets.convolution import Conv, ConvTranspose
+
+
+def channels(size: int, width: int) -> list[int]:
+    """Channels of the strided layers that take `size` pixels down to 4.
+
+    Raises:
+      UserError: a size that is no power of two from 8 on.
+    """
+    layers = int(math.log2(size)) - 2 if size > 0 else 0
+    if layers < 1 or size != 2 ** (layers + 2):
+        raise UserError(f"data.image_size={size}: this network takes powers of two from 8 on")
+    return [width * min(2**i, 8) for i in range(layers)]
+
+
+class Generator(nn.Module):
+    """Image to image through a 4x4 bottleneck, or through a vector.
+
+    At 64 pixels and width 64 the published network: four strided convolutions 64-128-256-512
+    and their mirror, batch norm on all but the first and the last layer, no biases.
+
+    Attributes:
+      size: height and width for which the depth is chosen (depth log2(size) - 2).
+      width: channels of the first layer.
+      bottleneck: channels of the 1x1 bottleneck of the 5-layer form (100 in the paper's angle
+        experiments), or None for the fully convolutional 4-layer form.
+      channels: image channels.
+      output: "sigmoid" or "tanh".
+      axis_name: mapped axis that shares batch statistics.
+    """
+
+    size: int = 64
+    width: int = 64
+    bottleneck: int | None = None
+    channels: int = 3
+    output: str = "sigmoid"
+    axis_name: str | None = None
+
+    @property
+    def size_multiple(self) -> int | None:
+        """Sizes that the parameters fit, as multiples; None: `size` alone."""
+        return None if self.bottleneck else self.size // 4
+
+    @nn.compact
+    def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
+        """[n, h, w, c] -> [n, h, w, c]; there is no dropout, so `keys` is not used."""
+        widths = channels(self.size, self.width)
+
+        def norm(x):
+            return blocks.Norm(axis_name=self.axis_name)(x, batch_statistics)
+
+        for i, width in enumerate(widths):
+            x = Conv(width, 4, 2, 1, use_bias=False)(x)
+            x = nn.leaky_relu(norm(x) if i else x, 0.2)
+        if self.bottleneck:
+            x = nn.leaky_relu(norm(Conv(self.bottleneck, 4, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
+            x = nn.relu(norm(ConvTranspose(widths[-1], 4, use_bias=False)(x)))
+        for width in reversed(widths[:-1]):
+            x = nn.relu(norm(ConvTranspose(width, 4, 2, 1, use_bias=False)(x)))
+        x = ConvTranspose(self.channels, 4, 2, 1, use_bias=False)(x)
+        return blocks.OUTPUTS[self.output][0](x)
+
+
+class Discriminator(nn.Module):
+    """Strided convolutions down to 4x4, batch norm from the second, then one logit.
+
+    Attributes: as the generator's.
+    """
+
+    size: int = 64
+    width: int = 64
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
+        """[n, size, size, c] -> (logits [n, 1, 1, 1], activations of the strided layers)."""
+        features = []
+        for i, width in enumerate(channels(self.size, self.width)):
+            x = Conv(width, 4, 2, 1, use_bias=False)(x)
+            if i:
+                x = blocks.Norm(axis_name=self.axis_name)(x, batch_statistics)
+            x = nn.leaky_relu(x, 0.2)
+            features.append(x)
+        return Conv(1, 4, use_bias=False)(x), features

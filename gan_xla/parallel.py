@@ -1,0 +1,71 @@
+"""Every line that knows about devices and processes."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from gan_xla.contract import Tree
+from gan_xla.errors import UserError
+
+AXIS = "batch"
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs in the user's cache directory, unless one is configured already."""
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "gan_xla" / "jax"))
+
+
+def is_main() -> bool:
+    """True in the process that writes logs and pictures."""
+    return jax.process_index() == 0
+
+
+def describe() -> str:
+    """The devices in a few words, such as "8 x cpu"."""
+    return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+
+
+def rows(batch_size: int, devices: Sequence[jax.Device] | None = None) -> slice:
+    """The rows of the global batch that this process takes.
+
+    Raises:
+      UserError: the batch does not divide over the devices.
+    """
+    count = len(devices or jax.devices())
+    if batch_size < 1 or batch_size % count:
+        fix = f"use a multiple of {count}" if count > 1 else "use 1 or more"
+        raise UserError(f"train.batch_size={batch_size} cannot be shared by {count} device(s); {fix}")
+    share = batch_size // jax.process_count()
+    return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+
+def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Callable:
+    """Runs `step(state, batches) -> (state, logs)` on all devices at once.
+
+    The state is replicated and donated; leaves of `batches` have a leading axis of local
+    devices, as `shard` makes them. `step` averages over the axis `AXIS`.
+    """
+    return jax.pmap(
+        step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0
+    )
+
+
+def shard(batches: Tree, devices: Sequence[jax.Device] | None = None) -> Tree:
+    """[k, n, ...] of this process -> [local devices, k, n / local devices, ...], on the host."""
+    count = len(devices) if devices else jax.local_device_count()
+
+    def leaf(x):
+        k, n = x.shape[:2]
+        return np.swapaxes(x.reshape(k, count, n // count, *x.shape[2:]), 0, 1)
+
+    return jax.tree.map(leaf, batches)
+
+
+def on_one_device(tree: Tree) -> Tree:
+    """A replicated tree as seen by this process's first device, without a copy."""
+    return jax.tree.map(lambda x: x.addressable_data(0), tree)

@@ -1,0 +1,102 @@
+"""Everything that a run consists of at one moment, and how it begins."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from gan_xla.contract import Gan, Net, Pair
+from gan_xla.errors import UserError
+
+
+@flax.struct.dataclass
+class Player:
+    """One side of the game with its optimiser's memory."""
+
+    params: Any
+    stats: Any
+    opt_state: Any
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that a bitwise resume needs; data are a function of `step`.
+
+    Attributes:
+      step: number of turns played, int32 [].
+      gen, disc: the two players.
+      key: the run's root key, uint32 key data; the step's key is fold_in(key, step).
+    """
+
+    step: jax.Array
+    gen: Player
+    disc: Player
+    key: jax.Array
+
+
+class Optimizer(NamedTuple):
+    """A gradient transformation of unit step size, and the learning rate at a step."""
+
+    transform: optax.GradientTransformation
+    learning_rate: Callable[[jax.Array], jax.Array]
+
+
+def _optimizer(fields: dict, steps: int) -> Optimizer:
+    scale = {"adam": lambda: optax.scale_by_adam(b1=fields["b1"], b2=fields["b2"]), "sgd": optax.identity}
+    if fields["name"] not in scale:
+        raise UserError(f"optimizer.name={fields['name']!r} is unknown; use one of {', '.join(scale)}")
+    rate = fields["learning_rate"]
+    schedules = {
+        "constant": lambda step: rate,
+        "linear": lambda step: rate * jnp.clip(2 - 2 * step / steps, 0, 1),
+    }
+    if fields["schedule"] not in schedules:
+        raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(schedules)}")
+    decay = optax.add_decayed_weights(fields["weight_decay"]) if fields["weight_decay"] else optax.identity()
+    return Optimizer(optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]])
+
+
+def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
+    """The players' optimisers from the config's `optimizer` section.
+
+    Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and
+    the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
+    `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player.
+
+    Returns:
+      Pair of `Optimizer`.
+    Raises:
+      UserError: unknown name or schedule.
+    """
+    common = {k: v for k, v in config.items() if k not in ("gen", "disc")}
+
+    def side(name: str) -> Optimizer:
+        return _optimizer({**common, **{k: v for k, v in config[name].items() if v is not None}}, steps)
+
+    return Pair(side("gen"), side("disc"))
+
+
+def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
+    """The state before the first step; a function of the method and the seed alone."""
+
+    def player(net: Net, side: Optimizer) -> Player:
+        return Player(net.params, net.stats, side.transform.init(net.params))
+
+    # As one program it is kept in the compilation cache; drawn one by one, a hundred tensors
+    # take half a minute on a CPU, every time.
+    @jax.jit
+    def made(root):
+        root, key = jax.random.split(root)
+        nets = gan.init(key, gan.phase(0))
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            gen=player(nets.gen, optimizer.gen),
+            disc=player(nets.disc, optimizer.disc),
+            key=jax.random.key_data(root),
+        )
+
+    return made(jax.random.key(seed))

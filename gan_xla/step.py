@@ -1,0 +1,98 @@
+"""The paired update of generator and discriminator, the same for every method."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import jax
+import optax
+
+from gan_xla.contract import Array, Ctx, Gan, Pair, Tree
+from gan_xla.errors import UserError
+from gan_xla.ranges import normalise
+from gan_xla.state import Optimizer, Player, TrainState
+
+TURNS = ("d", "g", "dg", "gd", "d+g")
+
+
+def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step: Array, axis_name) -> Player:
+    """One optimiser step of either player, on gradients averaged over the devices."""
+    if axis_name is not None:
+        grads = jax.lax.pmean(grads, axis_name)
+    updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
+    rate = optimizer.learning_rate(step)
+    params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
+    return Player(params, stats, opt_state)
+
+
+def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree, key: Array):
+    """One turn of "d", "g", "dg" or "gd" on one batch; the generators run once."""
+    gen, disc = state.gen, state.disc
+    ctx = Ctx(key=key, step=state.step, index=batch["index"])
+    generate = partial(gan.generate, batch=batch, ctx=ctx)
+    fakes, pull_back, gen_stats = jax.vjp(lambda p: generate(p, gen.stats), gen.params, has_aux=True)
+    logs = {}
+    if "d" in turn:
+        judged = {name: fakes[name] for name in gan.judged}
+        loss = jax.value_and_grad(gan.disc_loss, has_aux=True)
+        (_, (logs, stats)), grads = loss(disc.params, disc.stats, batch, judged, ctx)
+        disc = _apply(disc, optimizer.disc, grads, stats, state.step, axis_name)
+    if "g" in turn:
+        judge = state.disc if turn == "gd" else disc
+        loss = jax.value_and_grad(lambda f: gan.gen_loss(judge.params, judge.stats, batch, f, ctx), has_aux=True)
+        (_, gen_logs), cotangents = loss(fakes)
+        (grads,) = pull_back(cotangents)
+        gen = _apply(gen, optimizer.gen, grads, gen_stats, state.step, axis_name)
+        logs = {**logs, **gen_logs}
+    return state.replace(gen=gen, disc=disc), logs
+
+
+def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree):
+    """Plays one turn, counts it, and averages what it logs over the devices."""
+    batch = normalise(batch, gan.value_range)
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    logs = {}
+    for number, part in enumerate(turn.split("+")):
+        state, part_logs = _play(part, gan, optimizer, axis_name, state, batch, jax.random.fold_in(key, number))
+        logs.update(part_logs)
+    if axis_name is not None:
+        logs = jax.lax.pmean(logs, axis_name)
+    return state.replace(step=state.step + 1), logs
+
+
+def make_step(gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | None = None) -> Callable:
+    """The function that plays `turns` over and over, once per batch given.
+
+    Args:
+      gan: the method.
+      optimizer: Pair of `Optimizer`.
+      turns: the cycle, each of `TURNS`.
+      axis_name: name of the mapped axis over which devices share the batch, or None.
+
+    Returns:
+      step(state, batches) -> (state, logs): leaves of `batches` are [k, n, ...] with k a
+      multiple of len(turns), images uint8 or already in the networks' range; logs are
+      scalars, those of the last time that each turn was played.
+    Raises:
+      UserError: an unknown turn, or none.
+    """
+    unknown = set(turns) - set(TURNS)
+    if unknown or not turns:
+        raise UserError(f"train.turns={tuple(turns)}: each must be one of {', '.join(TURNS)}")
+
+    def cycle(state, batches):  # leaves [len(turns), n, ...]
+        logs = {}
+        for number, turn in enumerate(turns):
+            batch = jax.tree.map(lambda x: x[number], batches)
+            state, turn_logs = _turn(turn, gan, optimizer, axis_name, state, batch)
+            logs.update(turn_logs)
+        return state, logs
+
+    def step(state, batches):
+        cycles = batches["index"].shape[0] // len(turns)
+        if cycles == 1:
+            return cycle(state, batches)
+        split = jax.tree.map(lambda x: x.reshape(cycles, len(turns), *x.shape[1:]), batches)
+        state, logs = jax.lax.scan(cycle, state, split)
+        return state, jax.tree.map(lambda x: x[-1], logs)
+
+    return step

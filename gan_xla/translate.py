@@ -1,0 +1,71 @@
+"""`--mode=translate`: image files in, image files out."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import gan_xla
+from gan_xla import images
+from gan_xla.errors import UserError
+
+BATCH = 32
+
+
+def _prepared(image: np.ndarray, size: str, train_size: int, multiple: int | None) -> np.ndarray:
+    """The image at a size that the network takes: resized, or padded at the right and the bottom."""
+    if size == "train":
+        return images.resize(image, train_size)
+    h, w = image.shape[:2]
+    return np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
+
+
+def _targets(files: list[Path], output: Path) -> list[Path]:
+    targets = [output / f"{path.stem}.png" for path in files]
+    twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
+    if twice:
+        raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
+    for path, target in zip(files, targets, strict=True):
+        if path.resolve() == target.resolve():
+            raise UserError(f"--output={output} would overwrite {path}; use another directory")
+    return targets
+
+
+def translate(
+    workdir: str, input: str, output: str, direction: str | None, checkpoint: str, size: str, statistics: str
+) -> None:
+    """Translates a file or the images of a directory into PNG files of the same names.
+
+    Args:
+      workdir: the run.
+      input: an image file, or a directory of images.
+      output: directory, made if it is missing.
+      direction: as `Model.translate`; None for the model's first.
+      checkpoint: "last" or a step.
+      size: "train": resize to the training size; "native": keep the image's size, padded to
+        what the network takes and cropped again.
+      statistics: as `Model.translate`; "batch" takes all images of the call together.
+    Raises:
+      UserError: a missing or unreadable input, or what the model cannot do.
+    """
+    source = Path(input)
+    files = [source] if source.is_file() else images.find(source)
+    targets = _targets(files, Path(output))
+    model = gan_xla.load(workdir, checkpoint)
+    data = model.config.data
+    if not data.image_size:
+        raise UserError(f"{workdir}: this model translates points; use gan_xla.load(...).translate in Python")
+    if size == "native" and model.size_multiple is None:
+        raise UserError(f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train")
+    if size == "native" and statistics == "batch":
+        raise UserError("--statistics=batch needs images of one size; use --size=train")
+    Path(output).mkdir(parents=True, exist_ok=True)
+    batch = 1 if size == "native" else len(files) if statistics == "batch" else BATCH
+    for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
+        read = [images.read(path, background=tuple(data.background)) for path in files[start : start + batch]]
+        x = np.stack([_prepared(image, size, data.image_size, model.size_multiple) for image in read])
+        y = model.translate(x, direction, statistics=statistics)
+        for target, image, original in zip(targets[start : start + batch], y, read, strict=True):
+            height, width = original.shape[:2] if size == "native" else image.shape[:2]
+            images.write(target, image[:height, :width])
+    print(f"{len(files)} image(s) translated by {workdir}, step {model.step}, into {output}")

@@ -1,0 +1,113 @@
+"""What a run tells: metrics.jsonl, TensorBoard, sample grids, the progress bar."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from etils import epath
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from gan_xla import images
+
+TILE = 64
+HEADER = 18
+
+
+def _points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) -> np.ndarray:
+    """Points [n, 2] as dark dots on white, uint8 [size, size, 3]; the square is [-limit, limit]^2."""
+    count, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=size, range=[[-limit, limit]] * 2)
+    return np.repeat((255 * np.exp(-count))[..., None], 3, axis=-1).astype(np.uint8)
+
+
+def _column(name: str, x: np.ndarray) -> np.ndarray:
+    """One labelled column of a grid: uint8 images [n, h, w, c] one below the other, or points [n, 2]."""
+    tiles = _points_image(x)[None] if x.ndim == 2 else x
+    scale = -(-TILE // tiles.shape[1])
+    tiles = np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2)
+    tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    column = np.concatenate(np.broadcast_to(tiles, (*tiles.shape[:3], 3)))
+    header = Image.new("RGB", (column.shape[1], HEADER), "white")
+    label = " to ".join(name.removeprefix("x_"))
+    ImageDraw.Draw(header).text((column.shape[1] / 2, HEADER / 2), label, "black", ImageFont.load_default(12), "mm")
+    return np.concatenate([np.asarray(header), column])
+
+
+def sample_grid(arrays: Mapping[str, np.ndarray], rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """A picture of named uint8 images [n, h, w, c] or points [n, 2].
+
+    Args:
+      arrays: by name, such as "x_A" and "x_AB".
+      rows: groups of names; each name becomes a labelled column, groups stand apart.
+
+    Returns:
+      uint8 [height, width, 3].
+    """
+    groups = [np.concatenate([_column(name, arrays[name]) for name in names], axis=1) for names in rows]
+    gap = np.full((groups[0].shape[0], 8, 3), 255, np.uint8)
+    return np.concatenate([part for group in groups for part in (group, gap)][:-1], axis=1)
+
+
+def _keep_until(path: epath.Path, step: int) -> None:
+    """Drops lines after `step`, which a resumed run will write again, and a torn last line."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+
+
+class Writer:
+    """Writes a run's records into its work directory; a context manager."""
+
+    def __init__(self, workdir: epath.PathLike, step: int):
+        # TensorFlow is needed here alone and takes seconds to import.
+        import tensorflow as tf
+
+        self._tf = tf
+        self._workdir = epath.Path(workdir)
+        (self._workdir / "samples").mkdir(parents=True, exist_ok=True)
+        metrics = self._workdir / "metrics.jsonl"
+        _keep_until(metrics, step)
+        self._metrics = metrics.open("a")
+        self._summary = tf.summary.create_file_writer(str(self._workdir / "tensorboard"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self._metrics.close()
+        self._summary.close()
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One line of metrics.jsonl, and the same in TensorBoard."""
+        self._metrics.write(json.dumps({"step": step, **values}) + "\n")
+        self._metrics.flush()
+        with self._summary.as_default(step):
+            for name, value in values.items():
+                self._tf.summary.scalar(name, value)
+        self._summary.flush()
+
+    def picture(self, step: int, image: np.ndarray) -> epath.Path:
+        """Writes uint8 [h, w, 3] to samples/ and to TensorBoard; returns its path."""
+        path = self._workdir / "samples" / f"{step:08d}.png"
+        path.write_bytes(images.encode(image))
+        with self._summary.as_default(step):
+            self._tf.summary.image("samples", image[None])
+        self._summary.flush()
+        return path
+
+
+class Progress(tqdm):
+    """The progress bar: steps, time left, images per second, losses."""
+
+    def __init__(self, step: int, steps: int):
+        # A log file gets a line now and then instead of a thousand.
+        interval = 0.5 if sys.stderr.isatty() else 10
+        super().__init__(initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True, desc="train")
+
+    def losses(self, images_per_s: float, values: Mapping[str, float]) -> None:
+        """Shows the players' total losses beside the bar."""
+        shown = {name.removeprefix("loss/"): f"{values[name]:.3f}" for name in ("loss/D", "loss/G") if name in values}
+        self.set_postfix({"images/s": f"{images_per_s:.0f}", **shown}, refresh=False)

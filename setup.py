@@ -1,0 +1,39 @@
+"""Installs gan_xla; `pip install -e '.[test]'` from a checkout."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="gan_xla",
+    version="0.1.0",
+    description="GAN image translation and synthesis in JAX and Flax",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    # The configs live at the top of the checkout and inside the package in a wheel.
+    packages=[*find_packages(include=["gan_xla", "gan_xla.*"]), "gan_xla.configs"],
+    package_dir={"gan_xla.configs": "configs"},
+    package_data={"gan_xla.data": ["objects/*"]},
+    install_requires=[
+        "absl-py",
+        "etils[epath]",
+        "flax>=0.12",
+        "jax>=0.10",
+        "ml-collections>=1.1",
+        "numpy",
+        "optax>=0.2.5",
+        "orbax-checkpoint>=0.11.20",
+        "pillow>=10.1",
+        "tensorboard>=2.19",
+        "tensorflow>=2.19",
+        "tensorflow-datasets>=4.9.9",
+        "tqdm",
+    ],
+    extras_require={
+        "test": ["pytest"],
+        "parity": ["torch>=2.6"],
+        "experiments": ["matplotlib"],
+    },
+)

@@ -1,0 +1,185 @@
+"""Convolutions against plain lax in float64: values, derivatives to second order, vmap."""
+
+from functools import partial
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_xla.nets.convolution import Conv, ConvTranspose, conv, conv_transpose, plain
+
+# Without LLVM's optimisation these programs compile ten times faster.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def lax_conv(x, kernel, stride, padding):
+    return lax.conv_general_dilated(x, kernel, (stride, stride), [(padding, padding)] * 2, dimension_numbers=LAYOUT)
+
+
+def lax_conv_transpose(x, kernel, stride, padding, output_padding=0):
+    padding = [(k - 1 - padding, k - 1 - padding + output_padding) for k in kernel.shape[:2]]
+    return lax.conv_transpose(x, kernel, (stride, stride), padding)
+
+
+# Each CPU form is chosen by shape: 16 channels and more take patches (up to 256 rows, or
+# stride 1 unpadded), 64 and more the nine products (4x4 of stride 2, over 256 rows); up to 4
+# channels on one side take overlap-add; all others the plain form.
+CASES = {
+    "k4s2p1 from 3 channels": (conv, lax_conv, (2, 8, 8, 3), (4, 4, 3, 6), (2, 1)),
+    "k4s2p1 nine products": (conv, lax_conv, (5, 16, 15, 64), (4, 4, 64, 65), (2, 1)),
+    "k4s2p0 nine products, odd": (conv, lax_conv, (10, 13, 14, 64), (4, 4, 64, 64), (2, 0)),
+    "k4s2p1 patches": (conv, lax_conv, (2, 6, 9, 16), (4, 4, 16, 16), (2, 1)),
+    "k4s1p0 to 1x1": (conv, lax_conv, (3, 4, 4, 16), (4, 4, 16, 1), (1, 0)),
+    "k4s1p0 to 1x1, patches": (conv, lax_conv, (3, 4, 4, 16), (4, 4, 16, 16), (1, 0)),
+    "k3s1p1": (conv, lax_conv, (2, 5, 6, 5), (3, 3, 5, 6), (1, 1)),
+    "k3s1p0 patches of many rows": (conv, lax_conv, (3, 12, 12, 16), (3, 3, 16, 16), (1, 0)),
+    "k7s1p0 from 3 channels": (conv, lax_conv, (2, 9, 8, 3), (7, 7, 3, 5), (1, 0)),
+    "k7s1p0 to 3 channels": (conv, lax_conv, (2, 9, 8, 5), (7, 7, 5, 3), (1, 0)),
+    "k3s1p1 to 3 channels, rectangular kernel": (conv, lax_conv, (2, 5, 6, 5), (3, 2, 5, 3), (1, 1)),
+    "k2s3p1, stride above kernel": (conv, lax_conv, (2, 9, 7, 3), (2, 2, 3, 5), (3, 1)),
+    "transposed k4s2p1 nine products": (conv_transpose, lax_conv_transpose, (5, 8, 8, 64), (4, 4, 64, 64), (2, 1)),
+    "transposed k4s2p1 to 3 channels": (conv_transpose, lax_conv_transpose, (2, 4, 5, 6), (4, 4, 6, 3), (2, 1)),
+    "transposed k3s2p1 op1": (conv_transpose, lax_conv_transpose, (2, 4, 3, 5), (3, 3, 5, 6), (2, 1, 1)),
+    "transposed k4s1p0 from 1x1": (conv_transpose, lax_conv_transpose, (2, 1, 1, 16), (4, 4, 16, 16), (1, 0)),
+}
+
+
+def derivatives(f):
+    """Value, jvp, both gradients, and the gradients of a gradient penalty on both."""
+
+    def loss(x, k):
+        return jnp.sum(jnp.sin(f(x, k)))
+
+    def penalty(x, k):
+        dx, dk = jax.grad(loss, (0, 1))(x, k)
+        return jnp.sum(dx**2) + jnp.sum(dx) * jnp.sum(dk**3)
+
+    def everything(x, k, tx, tk):
+        return jax.jvp(f, (x, k), (tx, tk)), jax.grad(loss, (0, 1))(x, k), jax.grad(penalty, (0, 1))(x, k)
+
+    return everything
+
+
+def assert_close(actual, expected, tolerance=1e-11):
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, float(abs(b).max())))
+
+
+def draw(*shapes):
+    random = np.random.default_rng(0)
+    return [jnp.asarray(random.normal(size=shape) / 4) for shape in shapes]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_lax_in_value_jvp_gradients_and_second_derivatives(case):
+    ours, theirs, x, k, integers = CASES[case]
+    with jax.enable_x64(True):
+        arguments = draw(x, k, x, k)
+        f = derivatives(lambda x, k: ours(x, k, *integers))
+        g = derivatives(lambda x, k: theirs(x, k, *integers))
+        assert_close(jit(f)(*arguments), jit(g)(*arguments))
+
+
+@pytest.mark.parametrize("axes", [(1, None), (None, 3), (0, 4)], ids=["images", "kernels", "both"])
+def test_vmap_of_value_and_all_derivatives_equals_lax(axes):
+    # The derivatives of one operation go through all three primitives.
+    ours, theirs, x, k, integers = CASES["transposed k3s2p1 op1"]
+    with jax.enable_x64(True):
+        arguments = draw(*(v if a is None else (*v[:a], 3, *v[a:]) for v, a in zip((x, k, x, k), axes * 2)))
+        results = [
+            jit(jax.vmap(derivatives(lambda x, k, f=f: f(x, k, *integers)), axes * 2))(*arguments)
+            for f in (ours, theirs)
+        ]
+        assert_close(*results)
+
+
+def test_works_under_scan_checkpoint_eval_shape_and_without_jit():
+    x, k = draw((2, 5, 4, 3), (3, 3, 3, 3))
+
+    def body(x, _):
+        return jax.checkpoint(partial(conv, padding=1))(x, k), None
+
+    def loss(x):
+        return jnp.sum(lax.scan(body, x, length=2)[0])
+
+    y = conv(conv(x, k, padding=1), k, padding=1)
+    assert jax.eval_shape(conv, x, k) == jax.ShapeDtypeStruct((2, 3, 2, 3), x.dtype)
+    expected = jax.grad(lambda x: jnp.sum(lax_conv(lax_conv(x, k, 1, 1), k, 1, 1)))(x)
+    assert_close((loss(x), jax.grad(loss)(x)), (jnp.sum(y), expected), 1e-4)
+
+
+@pytest.mark.parametrize("check_vma", [False, True])
+def test_shard_map_sums_the_gradient_of_a_replicated_kernel(check_vma):
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    x, k = draw((2, 4, 4, 3), (4, 4, 3, 5))
+    spec = jax.P("batch"), jax.P()
+
+    def loss(x, k):
+        return lax.psum(jnp.sum(jnp.sin(conv(x, k, 2, 1))), "batch")
+
+    mapped = jax.shard_map(loss, mesh=mesh, in_specs=spec, out_specs=jax.P(), check_vma=check_vma)
+    expected = jax.grad(lambda k: jnp.sum(jnp.sin(lax_conv(x, k, 2, 1))))(k)
+    assert_close(jit(jax.grad(mapped, 1))(x, k), expected, 1e-5)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_get_three_plain_convolutions(platform):
+    x, k = (jnp.zeros(v, jnp.bfloat16) for v in ((9, 8, 8, 64), (4, 4, 64, 64)))
+
+    def gradients(x, k):
+        return jax.value_and_grad(lambda x, k: jnp.sum(conv_transpose(x, k, 2, 1) ** 2), (0, 1))(x, k)
+
+    for target, plain_form in ((platform, True), ("cpu", False)):
+        text = jax.export.export(jax.jit(gradients), platforms=[target])(x, k).mlir_module()
+        assert text.count("stablehlo.convolution") == (3 if plain_form else 0)
+        assert ("stablehlo.dot_general" in text) != plain_form
+
+
+@pytest.mark.parametrize("case", ["k4s2p1 nine products", "transposed k3s2p1 op1"])
+def test_plain_context_retraces_a_compiled_function_to_lax_operations(case):
+    ours, _, x, k, integers = CASES[case]
+    x, k = draw(x, k)
+    f = jax.jit(lambda x, k: ours(x, k, *integers))
+    outside = f(x, k)
+    with plain():
+        jaxpr = str(jax.make_jaxpr(f)(x, k))
+        assert "conv_general_dilated" in jaxpr and "conv_image" not in jaxpr and "conv_output" not in jaxpr
+        assert_close(f(x, k), outside, 1e-5)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_layers_equal_pytorch_in_value_and_range_of_initialisation(transposed):
+    torch = pytest.importorskip("torch")
+    ours, theirs = (ConvTranspose, torch.nn.ConvTranspose2d) if transposed else (Conv, torch.nn.Conv2d)
+    integers = dict(stride=2, padding=1) | (dict(output_padding=1) if transposed else {})
+    x = np.random.default_rng(0).normal(size=(2, 7, 6, 5)).astype(np.float32)
+    layer, reference = ours(40, 3, **integers), theirs(5, 40, 3, **integers)
+    limit = (9 * (40 if transposed else 5)) ** -0.5
+    for leaf in jax.tree.leaves(layer.init(jax.random.key(0), x)):
+        assert 0.9 * limit < abs(leaf).max() <= limit
+
+    weight, bias = reference.weight.detach().numpy(), reference.bias.detach().numpy()
+    kernel = weight.transpose(2, 3, 0, 1)[::-1, ::-1] if transposed else weight.transpose(2, 3, 1, 0)
+    y = layer.apply({"params": {"kernel": kernel, "bias": bias}}, x)
+    expected = reference(torch.from_numpy(x.transpose(0, 3, 1, 2))).detach().numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda x, k: conv(x[0], k), ValueError, "expected images"),
+        (lambda x, k: conv(x[..., :2], k), ValueError, "expected images"),
+        (lambda x, k: conv(x[:, :2], k), ValueError, "does not fit"),
+        (lambda x, k: conv(x, k.astype(jnp.bfloat16)), TypeError, "bfloat16"),
+        (lambda x, k: conv_transpose(x, k, 2, 1, 2), ValueError, "output_padding"),
+        (lambda x, k: conv_transpose(x[:, :1], k, 1, 2), ValueError, "output of"),
+    ],
+)
+def test_misuse_is_reported(call, error, message):
+    with pytest.raises(error, match=message):
+        call(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 3, 3, 5)))

@@ -1,0 +1,423 @@
+import logging
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import ml_collections
+import numpy as np
+import pytest
+
+from gan_xla import data, images
+from gan_xla.data import builtin, folder, gmm, pipeline
+from gan_xla.errors import UserError
+
+
+def section(**fields):
+    return SimpleNamespace(**fields)
+
+
+def numbered(count, size=4, key="x_A"):
+    """Images [count, size, size, 3] whose pixels tell their row number and place."""
+    array = np.zeros((count, size, size, 3), np.uint8)
+    array[..., 0] = np.arange(count)[:, None, None]
+    array[..., 1] = np.arange(size)[:, None]
+    array[..., 2] = np.arange(size)
+    return data.Arrays(**{key: array})
+
+
+def drawn(sources, **options):
+    options = {"batch_size": 8, "seed": 3, "start": 0, "stop": 10} | options
+    return list(pipeline.batches(sources, **options))
+
+
+def joined(calls, key):
+    """[steps, n, ...] over all calls."""
+    return np.concatenate([call[key] for call in calls])
+
+
+def save(directory, names, seed=0):
+    directory.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng([seed, *directory.name.encode()])
+    for name in names:
+        images.write(directory / name, generator.integers(0, 256, (10, 12, 3), np.uint8))
+    return directory
+
+
+# Sources
+
+
+def test_importing_the_package_and_its_sources_does_not_import_tensorflow():
+    code = ("import sys, gan_xla.data, gan_xla.data.builtin, gan_xla.data.folder, gan_xla.data.gmm; "
+            "sys.exit('tensorflow' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_unknown_source_lists_the_known_ones():
+    with pytest.raises(UserError, match="data.source='web'.*builtin, folder, gmm"):
+        data.load(section(source="web"))
+    with pytest.raises(UserError, match="data.source='pipeline'"):
+        data.load(section(source="pipeline"))
+
+
+def test_load_takes_a_config_dict():
+    config = ml_collections.ConfigDict({"source": "builtin", "name": "cars2cars", "image_size": 32, "load_size": 36,
+                                        "background": (0, 0, 0)})
+    dataset = data.load(config)
+    assert dataset.train[0].spec == {"x_A": ((36, 36, 3), np.uint8)}
+    assert dataset.test[1].spec == {"x_B": ((32, 32, 3), np.uint8)}
+    assert dataset.train[0].read(np.array([0]))["x_A"][0, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_load_size_smaller_than_image_size_is_refused():
+    with pytest.raises(UserError, match="data.load_size=32 and data.image_size=64"):
+        data.load(section(source="builtin", name="cars2cars", image_size=64, load_size=32))
+
+
+def test_arrays_read_rows_in_the_order_asked_and_need_equal_lengths():
+    assert numbered(5).read(np.array([3, 0, 3]))["x_A"][:, 0, 0, 0].tolist() == [3, 0, 3]
+    with pytest.raises(ValueError, match="equal lengths"):
+        data.Arrays(x_A=np.zeros(3), x_B=np.zeros(4))
+
+
+def test_test_batch_spreads_over_the_test_rows_of_each_domain():
+    dataset = data.Dataset(train=(), test=(numbered(40), numbered(4, key="x_B")), about="")
+    batch = data.test_batch(dataset, 8)
+    assert (batch["x_A"][:, 0, 0, 0] // 5).tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert batch["x_B"][:, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_test_batch_of_the_builtin_images_shows_several_orientations():
+    part = builtin.views("chairs2cars", "test", 64)
+    azimuths = data.Arrays(azimuth_A=part["azimuth_A"])
+    for n in (4, 8, 10, 16):
+        assert len(set(data.test_batch(data.Dataset((), (azimuths,), ""), n)["azimuth_A"])) > n // 2
+
+
+# Built-in images
+
+
+@pytest.mark.parametrize("name,models,views", [
+    ("chairs2cars", (52, 10, 10, 3), "1248 + 240 views of 52 + 10 models, 240 + 72 views of 10 + 3 models held out"),
+    ("chairs2chairs", (26, 26, 5, 5), "624 + 624 views of 26 + 26 models, 120 + 120 views of 5 + 5 models held out"),
+    ("cars2cars", (5, 5, 2, 1), "120 + 120 views of 5 + 5 models, 48 + 24 views of 2 + 1 models held out")])
+def test_about_states_the_sizes_of_the_splits(name, models, views):
+    assert tuple(len(builtin.models(name, split, domain)) for split in ("train", "test") for domain in "AB") == models
+    dataset = data.load(section(source="builtin", name=name, image_size=64))
+    assert views in dataset.about
+    assert [len(source) for source in dataset.train + dataset.test] == [24 * count for count in models]
+
+
+@pytest.mark.parametrize("name", ["chairs2cars", "chairs2chairs", "cars2cars"])
+def test_no_model_and_no_twin_is_on_two_sides_of_a_split(name):
+    categories = name.split("2")
+    sides = [(categories["AB".index(domain)], set(builtin.models(name, split, domain)))
+             for split in ("train", "test") for domain in "AB"]
+    for category in set(categories):
+        members = [models for its, models in sides if its == category]
+        everything = [model for models in members for model in models]
+        assert sorted(everything) == list(range({"chairs": 62, "cars": 13}[category]))
+        for kin in builtin.KIN[category]:
+            assert any(set(kin) <= models for models in members)
+
+
+def test_models_that_are_nearly_equal_in_pixels_are_named_as_kin():
+    for category, limit in (("chairs", 0.12), ("cars", 0.1)):
+        name = f"{category}2{category}"
+        parts = [builtin.views(name, split, 64) for split in ("train", "test")]
+        numbers = np.concatenate([part[f"model_{d}"] for part in parts for d in "AB"])[::24]
+        pixels = np.concatenate([part[f"x_{d}"] for part in parts for d in "AB"])
+        pixels = pixels.reshape(len(numbers), -1) / np.float32(255)
+        squares = (pixels ** 2).sum(1)
+        distance = np.sqrt(np.maximum(squares[:, None] + squares - 2 * pixels @ pixels.T, 0) / pixels.shape[1])
+        near = {tuple(sorted((numbers[i], numbers[j]))) for i, j in np.argwhere(distance < limit) if i < j}
+        assert near
+        assert all(any(set(pair) <= set(kin) for kin in builtin.KIN[category]) for pair in near)
+
+
+def test_views_carry_azimuth_and_model_and_the_background_that_was_asked():
+    part = builtin.views("chairs2cars", "test", 64, background=(10, 20, 30))
+    assert part["azimuth_A"].dtype == np.float32 and part["azimuth_A"][:25].tolist() == [*range(0, 360, 15), 0]
+    assert part["model_B"].tolist() == [4] * 24 + [7] * 24 + [10] * 24
+    assert part["x_B"].shape == (72, 64, 64, 3) and (part["x_A"][:, 0, 0] == [10, 20, 30]).all()
+    # A car's front view is narrower than its side view.
+    ink = (part["x_B"] != [10, 20, 30]).any(-1).any(1).sum(-1)
+    assert ink[0] < ink[6]
+
+
+def test_resizing_keeps_the_edges_free_of_colours_from_under_the_alpha():
+    large, small = (builtin.views("cars2cars", "test", size, background=(255, 255, 255))["x_A"] for size in (64, 32))
+    assert small.shape[1:] == (32, 32, 3)
+    blocks = large.reshape(len(large), 32, 2, 32, 2, 3).mean((2, 4))
+    assert np.abs(small - blocks).mean() < 2.5
+
+
+def test_an_unknown_builtin_name_lists_the_known_ones():
+    with pytest.raises(UserError, match="data.name='dogs'.*chairs2cars, chairs2chairs, cars2cars, gmm"):
+        data.load(section(source="builtin", name="dogs", image_size=64))
+
+
+def test_attribution_file_agrees_with_the_records():
+    written = (builtin.resources.files("gan_xla.data") / "objects" / "ATTRIBUTION.md").read_text("utf-8")
+    assert written == builtin.attribution()
+    assert written.count("\n- ") == 62 + 13
+
+
+# The 2-D toy
+
+
+def test_toy_modes_are_well_separated_and_points_lie_around_them():
+    for domain, count in (("A", 5), ("B", 10)):
+        centres = gmm.modes(domain)
+        gaps = np.linalg.norm(centres[:, None] - centres, axis=-1) + 1e9 * np.eye(count)
+        assert gaps.min() > 6 * gmm.SIGMA
+        points = gmm.points(domain, "train")
+        distance = np.linalg.norm(points[:, None] - centres, axis=-1)
+        assert np.bincount(distance.argmin(1)).tolist() == [len(points) // count] * count
+        offsets = points - centres[distance.argmin(1)]
+        assert abs(offsets.std() - gmm.SIGMA) < 1e-3 and np.abs(offsets.mean(0)).max() < 2e-3
+    between = np.linalg.norm(gmm.modes("A")[:, None] - gmm.modes("B"), axis=-1)
+    assert between.min() > 6 * gmm.SIGMA
+
+
+@pytest.mark.parametrize("fields", [{"source": "gmm"}, {"source": "builtin", "name": "gmm"}])
+def test_toy_is_float32_points_under_both_names(fields):
+    dataset = data.load(section(**fields))
+    assert [source.spec for source in dataset.train] == [{"x_A": ((2,), np.float32)}, {"x_B": ((2,), np.float32)}]
+    assert not np.isin(dataset.test[0].read(np.arange(100))["x_A"][:, 0], gmm.points("A", "train")[:, 0]).any()
+
+
+# Folders
+
+
+def test_folder_layout_with_four_directories(tmp_path):
+    for name, count in (("trainA", 5), ("trainB", 4), ("testA", 3), ("testB", 2)):
+        save(tmp_path / name, [f"{i}.png" for i in range(count)])
+    dataset = data.load(section(source="folder", path=str(tmp_path), image_size=8, load_size=9))
+    assert [len(source) for source in dataset.train + dataset.test] == [5, 4, 3, 2]
+    assert "5 + 4 training and 3 + 2 test images" in dataset.about
+    rows = dataset.train[1].read(np.array([2, 0]))["x_B"]
+    for row, name in zip(rows, ("2.png", "0.png")):
+        np.testing.assert_array_equal(row, images.resize(images.read(tmp_path / "trainB" / name), 9))
+    assert dataset.test[0].read(np.array([0]))["x_A"].shape == (1, 8, 8, 3)
+
+
+def test_a_path_may_start_with_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("trainA", "trainB"):
+        save(tmp_path / "set" / name, ["1.png", "2.png", "3.png"])
+    dataset = data.load(section(source="folder", path="~/set", image_size=8))
+    assert "2 + 2 training and 1 + 1 test images" in dataset.about
+
+
+def test_two_directories_hold_out_the_last_tenth_by_name_and_say_so(tmp_path):
+    names = [f"{i:02}.png" for i in range(30)]
+    a, b = save(tmp_path / "cats", names), save(tmp_path / "dogs", names[:7])
+    dataset = data.load(section(source="folder", path_a=str(a), path_b=str(b), image_size=8))
+    assert "27 + 6 training and 3 + 1 test images" in dataset.about and "held out" in dataset.about
+    np.testing.assert_array_equal(dataset.test[0].read(np.array([0]))["x_A"][0],
+                                  images.resize(images.read(a / "27.png"), 8))
+
+
+def test_no_more_than_two_hundred_images_are_held_out():
+    train, test = folder._hold_out({"x_A": list(range(5000))})
+    assert (len(train["x_A"]), test["x_A"][0], test["x_A"][-1]) == (4800, 4800, 4999)
+
+
+def test_paired_directories_give_one_source_with_matching_rows(tmp_path):
+    names = [f"{i}.png" for i in range(12)]
+    a, b = save(tmp_path / "edges", names), save(tmp_path / "photos", names)
+    dataset = data.load(section(source="folder", path_a=str(a), path_b=str(b), paired=True, image_size=8))
+    (train,), (test,) = dataset.train, dataset.test
+    assert (len(train), len(test)) == (11, 1) and "11 training and 1 test pairs" in dataset.about
+    name = sorted(names)[4]
+    rows = train.read(np.array([4]))
+    for key, directory in (("x_A", a), ("x_B", b)):
+        np.testing.assert_array_equal(rows[key][0], images.resize(images.read(directory / name), 8))
+
+
+def test_paired_names_that_do_not_match_are_listed(tmp_path):
+    a, b = save(tmp_path / "a", ["1.png", "2.png", "3.png"]), save(tmp_path / "b", ["1.png", "2.png", "4.png"])
+    with pytest.raises(UserError, match=r"data.paired: 2 names .*\(3, 4\); give pairs equal names"):
+        data.load(section(source="folder", path_a=str(a), path_b=str(b), paired=True, image_size=8))
+
+
+def test_mistakes_about_directories_are_told_in_one_line(tmp_path):
+    full = save(tmp_path / "full", ["1.png", "2.png"])
+    save(tmp_path / "half" / "trainA", ["1.png"])
+    save(tmp_path / "aligned" / "train", ["1.png"])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    cases = [
+        ({"path_a": full}, "data.path_a is set but data.path_b is not"),
+        ({"path_a": full, "path_b": tmp_path / "gone"}, "data.path_b: .*gone: no such directory"),
+        ({"path_a": full, "path_b": tmp_path / "empty"}, "data.path_b: .*empty: no images"),
+        ({"path_a": tmp_path / "file", "path_b": full}, "data.path_a: .*file: is a file"),
+        ({"path": tmp_path / "half"}, "trainB: no such directory"),
+        ({"path": tmp_path / "gone"}, "data.path=.*gone: no such directory"),
+        ({"path": tmp_path / "file"}, "data.path=.*file: is a file"),
+        ({"path": tmp_path / "aligned"}, "no trainA/ and trainB/; known layouts: .*data.path_a"),
+        ({"path": full, "path_a": full, "path_b": full}, "set one kind only"),
+        ({"path": ""}, "data.source='folder' needs to know where the images are"),
+    ]
+    for fields, message in cases:
+        with pytest.raises(UserError, match=message) as caught:
+            data.load(section(source="folder", image_size=8, **{key: str(path) for key, path in fields.items()}))
+        assert "\n" not in str(caught.value)
+
+
+def broken_folder(tmp_path, bad, count=12, **fields):
+    names = [f"{i:02}.png" for i in range(count)]
+    a, b = save(tmp_path / "a", names), save(tmp_path / "b", names)
+    for i in bad:
+        (a / names[i]).write_bytes((a / names[i]).read_bytes()[:60])
+    return data.load(section(source="folder", path_a=str(a), path_b=str(b), image_size=8, **fields))
+
+
+def test_an_unreadable_image_is_named_once_and_replaced_by_the_next_readable(tmp_path, caplog):
+    dataset = broken_folder(tmp_path, bad=(3, 4))
+    with caplog.at_level(logging.WARNING):
+        rows = dataset.train[0].read(np.array([3, 5, 3, 4]))["x_A"]
+    assert all((row == rows[1]).all() for row in rows)
+    assert [("03.png" in text, "04.png" in text) for text in caplog.messages] == [(True, False), (False, True)]
+
+
+def test_a_pair_with_one_unreadable_side_is_replaced_as_a_pair(tmp_path):
+    source, = broken_folder(tmp_path, bad=(3,), paired=True).train
+    bad, following = source.read(np.array([3])), source.read(np.array([4]))
+    for key in ("x_A", "x_B"):
+        np.testing.assert_array_equal(bad[key], following[key])
+
+
+def test_too_many_unreadable_images_stop_the_run_with_count_and_name(tmp_path):
+    dataset = broken_folder(tmp_path, bad=(1, 2, 3), max_unreadable=2)
+    with pytest.raises(UserError, match=r"3 images cannot be read, more than data.max_unreadable=2; .*0[123]\.png"):
+        drawn(dataset.train, batch_size=4)
+
+
+def test_a_folder_without_any_readable_image_is_refused(tmp_path):
+    dataset = broken_folder(tmp_path, bad=(0, 1, 2), count=4)
+    with pytest.raises(UserError, match="none of the 3 images can be read"):
+        dataset.train[0].read(np.array([0]))
+
+
+# Pipeline
+
+
+def test_shapes_dtypes_and_row_numbers():
+    points = data.Arrays(x_B=np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32))
+    first, *_, last = drawn((numbered(20), points), steps_per_call=3, stop=8, image_size=3, rows=slice(2, 8, 2))
+    assert {key: (array.shape, array.dtype) for key, array in first.items()} == {
+        "index": ((3, 3), np.int32), "x_A": ((3, 3, 3, 3, 3), np.uint8), "x_B": ((3, 3, 2), np.float32)}
+    assert first["index"].tolist() == [[2, 4, 6]] * 3
+    assert last["x_A"].shape[0] == 2  # what is left of 8 steps
+
+
+def test_a_later_start_gives_the_tail_of_the_run():
+    sources = (numbered(20, size=6), numbered(11, size=6, key="x_B"))
+    whole = drawn(sources, stop=12, image_size=4, flip=True)
+    tail = drawn(sources, start=5, stop=12, image_size=4, flip=True)
+    for key in ("index", "x_A", "x_B"):
+        np.testing.assert_array_equal(joined(whole, key)[5:], joined(tail, key))
+
+
+def test_steps_per_call_changes_the_packing_only():
+    sources = (numbered(20, size=6),)
+    singly, packed = (drawn(sources, steps_per_call=k, image_size=4, flip=True) for k in (1, 4))
+    np.testing.assert_array_equal(joined(singly, "x_A"), joined(packed, "x_A"))
+    assert [len(call["x_A"]) for call in packed] == [4, 4, 2]
+
+
+def test_rows_of_all_processes_make_the_global_batch():
+    sources = (numbered(20, size=6), numbered(30, size=6, key="x_B"))
+    whole = drawn(sources, image_size=4, flip=True)
+    parts = [drawn(sources, image_size=4, flip=True, rows=rows) for rows in (slice(0, 3), slice(3, 8))]
+    for key in ("index", "x_A", "x_B"):
+        np.testing.assert_array_equal(joined(whole, key), np.concatenate([joined(part, key) for part in parts], axis=1))
+
+
+def test_every_epoch_shows_every_row_once_also_across_batches():
+    calls = drawn((numbered(11),), stop=33)  # 33 batches of 8 are 24 epochs of 11
+    epochs = joined(calls, "x_A")[..., 0, 0, 0].reshape(24, 11)
+    assert (np.sort(epochs, axis=1) == np.arange(11)).all()
+    assert len({tuple(epoch) for epoch in epochs.tolist()}) == 24
+
+
+def test_orders_are_uniform_and_do_not_repeat():
+    orders = np.stack([pipeline._permutation(24, 0, 0, epoch) for epoch in range(2400)])
+    assert len({tuple(order) for order in orders.tolist()}) == 2400
+    counts = np.stack([np.bincount(column, minlength=24) for column in orders.T])
+    assert 0.8 < ((counts - 100) ** 2 / 100).sum() / 23 ** 2 < 1.25  # chi squared over its degrees of freedom
+
+
+def test_domains_and_seeds_shuffle_independently():
+    a, b = (joined(drawn((numbered(20), numbered(20, key="x_B"))), key)[..., 0, 0, 0] for key in ("x_A", "x_B"))
+    other = joined(drawn((numbered(20),), seed=4), "x_A")[..., 0, 0, 0]
+    assert (a == b).mean() < 0.25 and (a == other).mean() < 0.25
+
+
+def test_crop_and_flip_vary_by_position_repeat_by_seed_and_leave_rows_whole():
+    options = {"batch_size": 20, "stop": 30, "image_size": 4, "flip": True}
+    first, second = (joined(drawn((numbered(20, size=6),), **options), "x_A") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    top, left, right = first[..., 0, 0, 1], first[..., 0, 0, 2].astype(int), first[..., 0, 3, 2].astype(int)
+    mirrored = left > right
+    assert (np.abs(right - left) == 3).all() and 0.4 < mirrored.mean() < 0.6
+    assert np.bincount(top.reshape(-1), minlength=3).min() > 120  # of 600, three places
+    assert np.bincount(np.minimum(left, right).reshape(-1), minlength=3).min() > 120
+
+
+def test_pairs_share_crop_and_flip_and_unpaired_domains_do_not():
+    array = numbered(20, size=8).read(np.arange(20))["x_A"]
+    paired = drawn((data.Arrays(x_A=array, x_B=array),), image_size=5, flip=True)
+    np.testing.assert_array_equal(joined(paired, "x_A"), joined(paired, "x_B"))
+    unpaired = drawn((data.Arrays(x_A=array), data.Arrays(x_B=array)), image_size=5, flip=True)
+    places = [joined(unpaired, key)[..., 0, 0, 1:] for key in ("x_A", "x_B")]
+    assert (places[0] == places[1]).all(-1).mean() < 0.3
+
+
+def test_fewer_images_than_a_batch_name_domain_count_and_field():
+    with pytest.raises(UserError, match="x_B: 5 training rows, fewer than train.batch_size=8"):
+        pipeline.batches((numbered(20), numbered(5, key="x_B")), batch_size=8, seed=0, start=0, stop=1)
+
+
+def test_sizes_that_cannot_be_cropped_and_shared_keys_are_refused():
+    with pytest.raises(ValueError, match="smaller than image_size=5"):
+        drawn((numbered(20),), image_size=5)
+    with pytest.raises(ValueError, match="not load_size=6"):
+        drawn((numbered(20),), load_size=6)
+    with pytest.raises(ValueError, match="key in common"):
+        drawn((numbered(20), numbered(20)))
+
+
+class Failing(data.Arrays):
+    error = UserError("row 13 of the test is broken")
+
+    def read(self, indices):
+        if 13 in indices:
+            raise self.error
+        return super().read(indices)
+
+
+def test_an_error_inside_read_comes_out_as_it_was_raised_and_prints_nothing(capfd):
+    with pytest.raises(UserError) as caught:
+        drawn((Failing(x_A=np.zeros((20, 2))),))
+    assert caught.value is Failing.error
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_batches_before_an_error_are_still_given():
+    rows = np.zeros((200, 2))
+    order = pipeline._permutation(200, 3, 0, 0).tolist()
+    received = []
+    with pytest.raises(UserError):
+        for batch in pipeline.batches((Failing(x_A=rows),), batch_size=8, seed=3, start=0, stop=25):
+            received.append(batch)
+    assert len(received) == order.index(13) // 8
+
+
+def test_an_iterator_can_be_closed_early_and_no_steps_give_nothing():
+    iterator = pipeline.batches((numbered(20),), batch_size=8, seed=0, start=0, stop=10 ** 9)
+    next(iterator)
+    iterator.close()
+    assert not list(iterator)
+    assert not drawn((numbered(20),), start=4, stop=4)

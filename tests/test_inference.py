@@ -1,0 +1,148 @@
+"""Using a trained run: from Python and from the command line."""
+
+import jax
+import numpy as np
+import pytest
+from devices import configure
+
+import gan_xla
+from gan_xla import gans, images, settings
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.errors import UserError
+from gan_xla.main import main
+from gan_xla.state import create, optimizers
+
+
+def _save(workdir, config):
+    """A work directory as training leaves it, of an untrained network."""
+    settings.freeze(config, workdir, resuming=False)
+    state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(1, state)
+        checkpoints.save(2, state.replace(step=state.step + 2))
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return _save(tmp_path_factory.mktemp("run"), configure("discogan", ("dg",)))
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return gan_xla.load(run)
+
+
+@pytest.fixture
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+
+
+def test_a_model_knows_its_config_step_and_variables(model):
+    assert model.config.gan == "discogan" and model.step == 2 and model.directions == ("AtoB", "BtoA")
+    assert set(model.variables["gen"][0]) == {"G_AB", "G_BA"} and set(model.variables["disc"][0]) == {"D_A", "D_B"}
+
+
+def test_bytes_and_floats_translate_alike(model, pictures):
+    y = model.translate(pictures, "BtoA")
+    assert y.dtype == np.uint8 and y.shape == pictures.shape
+    np.testing.assert_allclose(model.translate(pictures / np.float32(255), "BtoA"), y, atol=1)
+    assert (y != model.translate(pictures, "AtoB")).any()
+
+
+def test_a_translation_does_not_depend_on_its_neighbours_unless_batch_statistics_are_asked_for(model, pictures):
+    alone, together = model.translate(pictures[:1]), model.translate(pictures)
+    np.testing.assert_allclose(alone[0], together[0], atol=1)
+    batch = model.translate(pictures, statistics="batch")
+    assert (batch[0].astype(int) - model.translate(pictures[:2], statistics="batch")[0] != 0).any()
+
+
+def test_sizes_that_are_multiples_are_taken_and_others_are_a_clear_error(model):
+    assert model.translate(np.zeros((1, 8, 20, 3), np.uint8)).shape == (1, 8, 20, 3)
+    with pytest.raises(UserError, match="images of 16x9: this network takes multiples of 4"):
+        model.translate(np.zeros((1, 9, 16, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((16, 16, 3), np.uint8), r"\[n, h, w, c\]"),
+        (np.zeros((0, 16, 16, 3), np.uint8), "n of 1 or more"),
+        (np.full((1, 16, 16, 3), 200.0), r"float in \[0, 1\]"),
+        (np.zeros((1, 16, 16, 3), np.int32), "uint8"),
+        (np.full((1, 16, 16, 3), np.nan), r"float in \[0, 1\]"),
+    ],
+)
+def test_input_that_is_no_image_is_a_clear_error(model, images, message):
+    with pytest.raises(UserError, match=message):
+        model.translate(images)
+
+
+def test_an_earlier_checkpoint_can_be_chosen_and_a_missing_one_is_named(run):
+    assert gan_xla.load(run, checkpoint=1).step == 1
+    with pytest.raises(UserError, match="--checkpoint=7: use last or one of 1, 2"):
+        gan_xla.load(run, checkpoint=7)
+
+
+def test_a_run_without_a_checkpoint_is_a_clear_error(tmp_path):
+    settings.freeze(configure("discogan", ("dg",)), tmp_path, resuming=False)
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        gan_xla.load(tmp_path)
+
+
+def test_a_checkpoint_that_does_not_fit_its_config_is_a_clear_error(run, tmp_path):
+    config = configure("discogan", ("dg",))
+    config.model.generator.width = 8
+    (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
+    settings.freeze(config, tmp_path, resuming=False)
+    with pytest.raises(UserError, match="does not fit the run's config.json"):
+        gan_xla.load(tmp_path)
+
+
+def test_a_model_of_points_translates_points(tmp_path):
+    model = gan_xla.load(_save(tmp_path, configure("toy_gmm", ("dg",), size=0)))
+    assert model.translate(np.zeros((7, 2))).shape == (7, 2)
+    with pytest.raises(UserError, match=r"\[n, 2\]"):
+        model.translate(np.zeros((7, 16, 16, 3), np.uint8))
+
+
+def test_a_baseline_translates_in_the_direction_that_it_was_trained_for(tmp_path):
+    model = gan_xla.load(_save(tmp_path, configure("standard_gan", ("dg",))))
+    assert set(model.variables["gen"][0]) == {"G_AB"}
+    with pytest.raises(UserError, match="--direction=BtoA: this model was trained for AtoB"):
+        model.translate(np.zeros((1, 16, 16, 3), np.uint8), "BtoA")
+
+
+def _translate(run, source, target, *flags):
+    return main(["main", "--mode=translate", f"--workdir={run}", f"--input={source}", f"--output={target}", *flags])
+
+
+def test_files_of_any_size_are_translated_at_the_training_size_or_their_own(run, tmp_path):
+    sizes = {"wide é": (10, 31), "tall": (40, 17), "small": (3, 5)}
+    for name, (h, w) in sizes.items():
+        images.write(tmp_path / f"{name}.png", np.random.default_rng(1).integers(0, 256, (h, w, 3), np.uint8))
+    assert _translate(run, tmp_path, tmp_path / "train") == 0
+    assert _translate(run, tmp_path, tmp_path / "native", "--size=native", "--direction=BtoA") == 0
+    for name, (h, w) in sizes.items():
+        assert images.read(tmp_path / "train" / f"{name}.png").shape == (16, 16, 3)
+        assert images.read(tmp_path / "native" / f"{name}.png").shape == (h, w, 3)
+
+
+def test_one_file_gives_what_python_gives(run, model, pictures, tmp_path):
+    images.write(tmp_path / "one.png", pictures[0])
+    assert _translate(run, tmp_path / "one.png", tmp_path / "out") == 0
+    np.testing.assert_allclose(images.read(tmp_path / "out" / "one.png"), model.translate(pictures[:1])[0], atol=1)
+
+
+def test_output_never_overwrites_an_input(run, tmp_path, pictures, capsys):
+    images.write(tmp_path / "one.png", pictures[0])
+    before = (tmp_path / "one.png").read_bytes()
+    assert _translate(run, tmp_path, tmp_path) == 2
+    assert "would overwrite" in capsys.readouterr().err and (tmp_path / "one.png").read_bytes() == before
+
+
+def test_parameters_survive_a_checkpoint_bit_for_bit(model):
+    config = configure("discogan", ("dg",))
+    state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)
+    for saved, made in zip(jax.tree.leaves(model.variables["gen"][0]), jax.tree.leaves(state.gen.params), strict=True):
+        np.testing.assert_array_equal(saved, made)

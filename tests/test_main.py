@@ -1,0 +1,207 @@
+"""The commands that a user gives, in-process, and one real process where it matters."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import gan_xla
+from gan_xla import images, settings
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.main import main
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+TINY = (
+    "--config.data.image_size=16",
+    "--config.model.generator.width=4",
+    "--config.model.discriminator.width=4",
+    "--config.train.batch_size=4",
+)
+
+
+def _command(config: str, workdir, *flags: str) -> list[str]:
+    """A training command of the shipped config at a tiny size, two steps long unless `flags` say otherwise."""
+    shape = () if config.startswith("toy") else TINY
+    if settings.load(config).loss.feature_layers:
+        shape = (*shape, "--config.loss.feature_layers=(0,1)")
+    short = ("--config.train.steps=2", "--config.train.steps_per_call=1", "--config.train.log_every=1")
+    return ["main", f"--config=configs/{config}.py", f"--workdir={workdir}", *shape, *short, *flags]
+
+
+def _metrics(workdir) -> list[dict]:
+    return [json.loads(line) for line in (Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of discogan.py, three steps long; nobody writes into it."""
+    workdir = tmp_path_factory.mktemp("run") / "discogan"
+    assert main(_command("discogan", workdir, "--config.train.steps=3")) == 0
+    return workdir
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("variant", ["", "quick"])
+def test_every_config_and_its_quick_form_build(config, variant):
+    loaded = settings.load(f"{config}:{variant}" if variant else config)
+    assert settings.resolve(loaded, 1000).train.steps > 0
+
+
+@pytest.mark.parametrize("config", [name for name in CONFIGS if name != "discogan"])
+def test_every_config_trains(config, tmp_path, capsys):
+    assert main(_command(config, tmp_path)) == 0
+    assert [row["step"] for row in _metrics(tmp_path)] == [1, 2]
+    assert all(np.isfinite(list(row.values())).all() for row in _metrics(tmp_path))
+    assert f"{tmp_path}: finished at step 2" in capsys.readouterr().out
+
+
+def test_a_run_leaves_its_config_metrics_pictures_tensorboard_and_checkpoints(run):
+    assert settings.read(run).train.steps == 3
+    assert [row["step"] for row in _metrics(run)] == [1, 2, 3]
+    assert {"loss/D", "loss/G", "loss/const_A", "loss/gan_B"} <= _metrics(run)[0].keys()
+    picture = images.read(run / "samples" / "00000003.png")
+    assert picture.shape[0] > 8 * 64 and picture.shape[1] > 6 * 64
+    assert list((run / "tensorboard").glob("events.out.tfevents.*"))
+    with Checkpoints(run, read_only=True) as checkpoints:
+        assert checkpoints.latest() == 3
+
+
+def test_a_finished_run_says_so_and_changes_nothing(run, capsys):
+    before = (run / "metrics.jsonl").read_bytes()
+    assert main(_command("discogan", run, "--config.train.steps=3")) == 0
+    assert "this run is finished, at step 3" in capsys.readouterr().out
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def _leaves(workdir):
+    variables = gan_xla.load(workdir).variables
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(variables)]
+
+
+def test_one_step_then_two_more_equal_three_bit_for_bit(run, tmp_path):
+    assert main(_command("discogan", tmp_path, "--config.train.steps=1")) == 0
+    assert main(_command("discogan", tmp_path, "--config.train.steps=3")) == 0
+    assert [row["step"] for row in _metrics(tmp_path)] == [1, 2, 3]
+    for resumed, straight in zip(_leaves(tmp_path), _leaves(run), strict=True):
+        np.testing.assert_array_equal(resumed, straight)
+
+
+def _process(command: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gan_xla.main", *command[1:]],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def _wait_for(path: Path, process: subprocess.Popen) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+
+
+def test_a_killed_run_continues_from_its_last_checkpoint_to_the_same_parameters(run, tmp_path):
+    """SIGKILL in one real process, then the same command; compared with the run never killed."""
+    long = "--config.train.steps=100000"
+    process = _process(_command("discogan", tmp_path, long, "--config.train.checkpoint_every=2"))
+    _wait_for(tmp_path / "checkpoints" / "2", process)
+    process.kill()
+    process.wait()
+    kept = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdecimal())
+    other = tmp_path / "straight"
+    for workdir in (tmp_path, other):
+        assert main(_command("discogan", workdir, f"--config.train.steps={kept + 2}")) == 0
+    for resumed, straight in zip(_leaves(tmp_path), _leaves(other), strict=True):
+        np.testing.assert_array_equal(resumed, straight)
+    assert [row["step"] for row in _metrics(tmp_path)] == list(range(1, kept + 3))
+
+
+def test_sigterm_saves_and_exits_cleanly(tmp_path):
+    process = _process(_command("toy_gmm", tmp_path, "--config.train.steps=1000000"))
+    _wait_for(tmp_path / "metrics.jsonl", process)
+    while not _metrics(tmp_path):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert "stopped by SIGTERM; saved at step" in output and "the same command resumes" in output
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.latest() >= 1
+
+
+def test_an_own_directory_of_images_trains_and_translates(tmp_path):
+    generator = np.random.default_rng(0)
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        for number in range(8):
+            images.write(tmp_path / side / f"{number}.png", generator.integers(0, 255, (20, 24, 3), np.uint8))
+    data = ("source=folder", f"path_a={tmp_path}/a", f"path_b={tmp_path}/b")
+    run = tmp_path / "run"
+    assert main(_command("discogan", run, *(f"--config.data.{field}" for field in data))) == 0
+    translate = ["main", "--mode=translate", f"--workdir={run}", f"--input={tmp_path}/a", f"--output={tmp_path}/out"]
+    assert main(translate) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{number}.png" for number in range(8)]
+
+
+MISTAKES = {
+    "an unknown config": (["--config=nope.py"], "--config=nope.py.*shipped configs are discogan"),
+    "no config": ([], "--mode=train needs --config"),
+    "an unknown variant": (["--config=discogan:tiny"], "unknown variant 'tiny'.*quick"),
+    "an unknown field": (["--config=discogan", "--config.train.stesp=3"], "stesp"),
+    "a wrong type": (["--config=discogan", "--config.train.steps=many"], "many"),
+    "an unknown flag": (["--config=discogan", "--mod=train"], "mod"),
+    "a stray word": (["--config=discogan", "train"], "unexpected argument 'train'"),
+    "an unknown method": (["--config=discogan", "--config.gan=biggan"], "gan='biggan' is unknown.*discogan"),
+    "an unknown objective": (["--config=discogan", "--config.loss.objective=x"], "loss.objective='x'.*gan_recon"),
+    "an unknown distance": (["--config=discogan", "--config.loss.reconstruction=l3"], "loss.reconstruction='l3'.*huber"),
+    "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
+    "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
+    "a batch of none": (["--config=discogan", "--config.train.batch_size=0"], "train.batch_size=0"),
+    "too large a batch": (["--config=discogan", "--config.train.batch_size=999"], "fewer than train.batch_size=999"),
+    "a size of no power": (["--config=discogan", "--config.data.image_size=48"], "data.image_size=48.*powers of two"),
+    "a missing directory": (["--config=discogan", "--config.data.source=folder", "--config.data.path=/nope"], "/nope"),
+    "unpaired pixels": (["--config=discogan", "--config.loss.pixel_weight=1.0"], "data.paired=True"),
+    "no run to use": (["--mode=translate", "--workdir=/nope", "--input=README.md", "--output=o"], "/nope: no run"),
+    "no input": (["--mode=translate", "--workdir=/nope"], "--mode=translate needs --input"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(arguments, message, tmp_path, capsys, monkeypatch):
+    workdir = [] if any(a.startswith("--workdir") for a in arguments) else [f"--workdir={tmp_path}/run"]
+    monkeypatch.chdir(ROOT)
+    assert main(["main", *arguments, *workdir]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert re.search(message, error[0]), error[0]
+
+
+def test_a_resumed_run_must_keep_its_config(run, capsys):
+    assert main(_command("discogan", run, "--config.train.steps=3", "--config.optimizer.learning_rate=1e-3")) == 2
+    assert "this run has optimizer.learning_rate=0.0002, not 0.001" in capsys.readouterr().err
+
+
+def test_help_lists_the_flags(capsys):
+    assert main(["main", "--help"]) == 0
+    assert "--workdir" in capsys.readouterr().out
+
+
+def test_importing_the_package_is_quick_and_brings_no_tensorflow():
+    code = "import sys, gan_xla; sys.exit('tensorflow' in sys.modules or 'jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_compute_core_imports_no_tensorflow():
+    code = (
+        "import sys, gan_xla.step, gan_xla.gans.discogan, gan_xla.inference, gan_xla.translate, gan_xla.parallel;"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,93 @@
+"""Networks: published parameter counts, shapes, normalisation, dropout."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_xla import nets
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+
+
+def _shapes(module, size, channels=3):
+    x = jnp.zeros((1, size, size, channels) if size else (1, channels))
+    return jax.eval_shape(lambda key: nets.init(module, key, x), jax.random.key(0))
+
+
+def _count(module, size):
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(_shapes(module, size).params))
+
+
+@pytest.mark.parametrize(
+    "role, fields, count",
+    [
+        ("Generator", {}, 5_513_856),
+        ("Generator", {"bottleneck": 100}, 7_153_480),
+        ("Discriminator", {}, 2_765_568),
+    ],
+)
+def test_discogan_networks_have_the_published_parameter_counts(role, fields, count):
+    module = nets.build({"net": "encoder_decoder", **fields}, role, size=64)
+    assert _count(module, 64) == count
+
+
+@pytest.mark.parametrize("net", ["encoder_decoder", "unet"])
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_generators_keep_the_shape_of_their_images(net, size):
+    module = nets.build({"net": net, "width": 8}, "Generator", size=size)
+    net_shapes = _shapes(module, size)
+    y, stats = jax.eval_shape(lambda n, x: nets.apply(module, n, x, True), net_shapes, jnp.zeros((2, size, size, 3)))
+    assert y.shape == (2, size, size, 3)
+    assert jax.tree.structure(stats) == jax.tree.structure(net_shapes.stats)
+
+
+@pytest.mark.parametrize("net, shape", [("encoder_decoder", (2, 1, 1, 1)), ("patch", (2, 4, 4, 1))])
+def test_discriminators_judge_the_image_or_its_patches(net, shape):
+    module = nets.build({"net": net, "width": 8}, "Discriminator", size=32)
+    (logits, features), _ = jax.eval_shape(
+        lambda n, x: nets.apply(module, n, x, True), _shapes(module, 32), jnp.zeros((2, 32, 32, 3))
+    )
+    assert logits.shape == shape and len(features) == 3
+
+
+def test_the_four_layer_form_takes_other_sizes_as_multiples_and_the_five_layer_form_does_not():
+    assert nets.build({"net": "encoder_decoder"}, "Generator", size=64).size_multiple == 16
+    assert nets.build({"net": "encoder_decoder", "bottleneck": 100}, "Generator", size=64).size_multiple is None
+
+
+@pytest.mark.parametrize("size", [0, 4, 48])
+def test_a_size_that_the_network_cannot_take_is_an_error_that_names_the_field(size):
+    with pytest.raises(UserError, match=f"data.image_size={size}.*powers of two"):
+        _shapes(nets.build({"net": "encoder_decoder"}, "Generator", size=size), 64)
+
+
+def test_an_unknown_network_or_field_is_an_error_that_names_it():
+    with pytest.raises(UserError, match="model.generator.net.*gan_xla/nets/resnext.py"):
+        nets.build({"net": "resnext"}, "Generator")
+    with pytest.raises(UserError, match="model.discriminator.depth is unknown.*width"):
+        nets.build({"net": "patch", "depth": 3}, "Discriminator")
+
+
+def test_batch_norm_keeps_pytorchs_running_averages():
+    norm = blocks.Norm()
+    x = np.random.default_rng(0).normal(2, 3, (4, 5, 6, 2)).astype(np.float32)
+    variables = norm.init(jax.random.key(0), x, True)
+    y, updated = norm.apply(variables, x, True, mutable=["batch_stats"])
+    stats = updated["batch_stats"]["BatchNorm_0"]
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    np.testing.assert_allclose(stats["mean"], 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var, rtol=1e-5)
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(var + 1e-5), atol=1e-5)
+
+
+def test_dropout_depends_on_the_sample_and_the_layer_alone():
+    keys = jax.random.split(jax.random.key(1), 4)
+    x = jnp.ones((4, 1000))
+    y = blocks.dropout(x, keys, 0, 0.5)
+    np.testing.assert_array_equal(blocks.dropout(x[2:], keys[2:], 0, 0.5), y[2:])
+    assert (blocks.dropout(x, keys, 1, 0.5) != y).any()
+    assert set(np.unique(y)) == {0, 2} and abs(float(y.mean()) - 1) < 0.1
+    assert blocks.dropout(x, None, 0, 0.5) is x

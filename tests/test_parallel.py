@@ -1,0 +1,42 @@
+"""N devices compute what one computes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gan_xla import parallel
+from gan_xla.errors import UserError
+
+
+def test_eight_devices_equal_one_after_three_steps():
+    env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    script = Path(__file__).with_name("devices.py")
+    root = script.parent.parent
+    done = subprocess.run(
+        [sys.executable, str(script), "feature_matching", "dropout"],
+        capture_output=True, text=True, check=False, cwd=root, env={**env, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result.pop("devices") == 8
+    assert set(result) == {"feature_matching", "dropout"}
+    assert max(result.values()) < 1e-9, result
+
+
+def test_a_batch_that_devices_cannot_share_is_a_clear_error():
+    with pytest.raises(UserError, match="train.batch_size=6 cannot be shared by 4 device.*multiple of 4"):
+        parallel.rows(6, devices=[None] * 4)
+    with pytest.raises(UserError, match="train.batch_size=0"):
+        parallel.rows(0)
+
+
+def test_each_device_gets_its_own_consecutive_rows():
+    batches = {"x": np.arange(2 * 8).reshape(2, 8)}
+    sharded = parallel.shard(batches, devices=[None] * 4)["x"]
+    assert sharded.shape == (4, 2, 2)
+    np.testing.assert_array_equal(sharded[1], [[2, 3], [10, 11]])
