@@ -1,4 +1,15 @@
-"""DiscoGAN's U-Net variant.
+"""DiscoGAN's U-Net variant, as tutorials present it, 64x64.
+
+  python -m gan_xla.main --config=configs/discogan_unet.py
+  python -m gan_xla.main --config=configs/discogan_unet.py:quick   about 10 minutes on 2 CPU cores
+
+U-Net generators with instance norm and dropout 0.5 (off at inference), patch discriminators, the
+log loss on logits, mean squared reconstruction error, all sums of two halved; both players move
+from one forward pass. With aligned pairs (`--config.data.paired=True` and two directories of
+equal names) `--config.loss.pixel_weight=0.5` adds the pixelwise loss.
+
+:quick: 32x32 images, half the channels, batch 16, 3000 steps, reconstruction weighted 5 times
+more, a learning rate of 4e-4 that falls to zero over the second half.
 """
 
 import ml_collections
@@ -53,7 +64,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 turns=("gd",),
                 steps=50_000,
                 epochs=0,
-                batch_size=1,
+                batch_size=64,
                 checkpoint_every=1000,
                 sample_every=500,
                 log_every=20,
@@ -63,7 +74,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )
     if variant == "quick":
-        config.update(dict(train=dict(steps=500, batch_size=32)))
+        config.update(
+            dict(
+                data=dict(image_size=32),
+                model=dict(generator=dict(width=32), discriminator=dict(width=32)),
+                loss=dict(reconstruction_weight=2.5),
+                optimizer=dict(learning_rate=4e-4, schedule="linear"),
+                train=dict(steps=3000, batch_size=16, sample_every=500, checkpoint_every=500),
+            )
+        )
     elif variant:
         raise ValueError(f"unknown variant {variant!r}; this config has: quick")
     return config

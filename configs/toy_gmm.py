@@ -1,4 +1,13 @@
-"""toy
+"""The toy experiment of the DiscoGAN paper: 5 modes to 10 modes in the plane.
+
+  python -m gan_xla.main --config=configs/toy_gmm.py
+  python -m gan_xla.main --config=configs/toy_gmm.py:quick   half a minute on 2 CPU cores
+
+Perceptrons, G of 3 layers and D of 5, 128 hidden units; the paper's objective; Adam 2e-4, beta1
+0.5, batch 200. `--config.loss.objective=gan` and `gan_recon` give the baselines. Pictures show
+points: where DiscoGAN succeeds, A to B covers all 10 modes. experiments/toy.py runs many seeds.
+
+:quick: 5000 steps in place of 50,000.
 """
 
 import ml_collections
@@ -63,7 +72,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )
     if variant == "quick":
-        config.update(dict(train=dict(steps=500, batch_size=32)))
+        config.update(
+            dict(
+                train=dict(steps=5000, sample_every=1000),
+            )
+        )
     elif variant:
         raise ValueError(f"unknown variant {variant!r}; this config has: quick")
     return config

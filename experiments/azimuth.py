@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.toy import configure, median, run, table, trained
+from experiments.common import configure, median, run, table, trained
 from gan_xla import images
 from gan_xla.data import builtin
 from gan_xla.errors import UserError
@@ -100,10 +100,14 @@ def report(runs: Mapping[str, Sequence[dict]], about: dict, split: str) -> str:
     """The markdown table of one split."""
     rows = []
     for method, results in runs.items():
-        rows += [[METHODS[method], *_cells([result[split] for result in results])],
-                 ["with random pairing", *_cells([result[f"{split}_chance"] for result in results])]]
-    rows += [["chairs, not translated", *_cells([about["untranslated"][split]])],
-             ["real cars: the regressor's own", *_cells([about[split]])]]
+        rows += [
+            [METHODS[method], *_cells([result[split] for result in results])],
+            ["with random pairing", *_cells([result[f"{split}_chance"] for result in results])],
+        ]
+    rows += [
+        ["chairs, not translated", *_cells([about["untranslated"][split]])],
+        ["real cars: the regressor's own", *_cells([about[split]])],
+    ]
     return table([f"{split} views", *MEASURES.values()], rows)
 
 
@@ -143,11 +147,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=16, help="channels of the first layers (default %(default)s)")
     parser.add_argument("--batch_size", type=int, default=32, help="images of each domain a step (default %(default)s)")
     parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="config.FIELD=VALUE", dest="fields",
-                        help="another field of all three configs; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="config.FIELD=VALUE",
+        dest="fields",
+        help="another field of all three configs; may be repeated",
+    )
     parser.add_argument("--workdir", type=Path, default=Path("runs/azimuth"), help="for the runs (default %(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("experiments/results/azimuth"),
-                        help="for the results (default %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("experiments/results/azimuth"), help="for the results (default %(default)s)"
+    )
     return parser.parse_args(argv)
 
 
@@ -179,8 +190,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     fields = _overrides(args)
     configs = {method: configure(method, fields) for method in METHODS}  # a wrong field fails before hours of training
     models = {
-        method: [trained(configure(method, fields | {"seed": seed}), args.workdir / f"{method}-seed{seed}")
-                 for seed in range(args.seeds)]
+        method: [
+            trained(configure(method, fields | {"seed": seed}), args.workdir / f"{method}-seed{seed}")
+            for seed in range(args.seeds)
+        ]
         for method in METHODS
     }
     data = configs["discogan"].data
@@ -192,18 +205,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         runs[method], predicted = zip(*(evaluate(model, views, predictor) for model in models[method]), strict=True)
         seed = median([result["test"]["correlation"] for result in runs[method]])
         panels[f"{label}\ncorrelation {runs[method][seed]['test']['correlation']:z.2f}"] = (
-            views["test"]["azimuth_A"], predicted[seed])
+            views["test"]["azimuth_A"],
+            predicted[seed],
+        )
         images.write(args.output / f"{method}.png", picture(models[method][seed], views["test"]))
     panels[f"real held-out cars\ncorrelation {about['test']['correlation']:z.2f}"] = (
-        views["test"]["azimuth_B"], azimuth.predict(predictor, views["test"]["x_B"]))
+        views["test"]["azimuth_B"],
+        azimuth.predict(predictor, views["test"]["x_B"]),
+    )
     scatter(args.output / "scatter.png", panels)
-    record = {"fields": {name: str(value) for name, value in fields.items()}, "seeds": args.seeds,
-              "regressor": about, "runs": runs}
+    record = {
+        "fields": {name: str(value) for name, value in fields.items()},
+        "seeds": args.seeds,
+        "regressor": about,
+        "runs": runs,
+    }
     (args.output / "results.json").write_text(json.dumps(record, indent=1) + "\n")
     for split in SPLITS:
         print(f"\n{report(runs, about, split)}")
-    print(f"\nerrors: means in degrees, 90 by chance, mod 180 45; the regressor took {about['seconds']:.0f} s; "
-          f"results and figures in {args.output}")
+    print(
+        f"\nerrors: means in degrees, 90 by chance, mod 180 45; the regressor took {about['seconds']:.0f} s; "
+        f"results and figures in {args.output}"
+    )
 
 
 if __name__ == "__main__":

@@ -8,91 +8,23 @@ Run again, it resumes, and skips what is finished. Writes results.json and modes
 """
 
 import argparse
-import contextlib
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
-import ml_collections
 import numpy as np
-from absl import flags, logging
-from ml_collections import config_flags
 
-import gan_xla
-from gan_xla import nets, settings
+from experiments.common import configure, median, run, table, trained
+from gan_xla import nets
 from gan_xla.data import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation import mixture
 from gan_xla.inference import Model
-from gan_xla.train import train
 
 OBJECTIVES = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "gan": "standard GAN"}
 LIMIT = 3.0  # of the figure's axes
-
-
-def configure(name: str, overrides: Mapping[str, object]) -> ml_collections.ConfigDict:
-    """The shipped config `name` with fields replaced, as the command line of gan_xla.main would.
-
-    Args:
-      name: such as "discogan".
-      overrides: values, or their text, by field: {"train.steps": 100}.
-    Raises:
-      UserError: no such config, an unknown field, or a value of the wrong type.
-    """
-    values = flags.FlagValues()
-    argv = ["experiment", f"--config={settings.find(name)}"]
-    argv += [f"--config.{field}={value}" for field, value in overrides.items()]
-    try:
-        config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
-        values(argv)
-        return values.config
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"config {name}, unknown field or wrong value: {str(error).splitlines()[0]}") from error
-
-
-def trained(config: ml_collections.ConfigDict, workdir: Path, *, quiet: bool = False) -> Model:
-    """Trains the run in `workdir`, or what is missing of it, and loads it; `quiet` hides the progress.
-
-    Raises:
-      UserError: as gan_xla.train, or the run was stopped, or had gone further than asked.
-    """
-    with contextlib.ExitStack() as stack:
-        if quiet:
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        train(config, workdir)
-    model = gan_xla.load(workdir)
-    steps = model.config.train.steps
-    if model.step < steps:
-        raise UserError(f"{workdir}: stopped at step {model.step} of {steps}; the same command resumes")
-    if model.step > steps:
-        raise UserError(f"{workdir}: this run is at step {model.step}, not {steps}; use another --workdir")
-    return model
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table: text in the first column, numbers in the others."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def median(values: Sequence) -> int:
-    """Index of the median of sortable values, the lower one of two."""
-    return sorted(range(len(values)), key=lambda i: values[i])[(len(values) - 1) // 2]
-
-
-def run(main, argv: Sequence[str] | None = None) -> int:
-    """Calls `main(argv)`; a user's mistake becomes one line and exit code 2."""
-    logging.set_verbosity(logging.ERROR)  # Orbax warns each time that a run is opened only to read it
-    try:
-        main(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def measure(translated: np.ndarray, sources: np.ndarray) -> dict:
@@ -127,12 +59,27 @@ def summarise(runs: Sequence[dict]) -> dict:
 
 def report(summary: Mapping[str, dict], seeds: int) -> str:
     """The markdown table."""
-    header = ("objective", "modes covered: mean", "min", "max", "collapsed seeds",
-              "points within 3 sigma", "targets per source", "targets shared")
+    header = (
+        "objective",
+        "modes covered: mean",
+        "min",
+        "max",
+        "collapsed seeds",
+        "points within 3 sigma",
+        "targets per source",
+        "targets shared",
+    )
     rows = [
-        (OBJECTIVES[name], f"{s['covered_mean']:.1f}", str(s["covered_min"]), str(s["covered_max"]),
-         f"{s['collapsed_seeds']} of {seeds}", f"{s['high_quality_mean']:.0%}", f"{s['spread_mean']:.1f}",
-         f"{s['shared_mean']:.1f}")
+        (
+            OBJECTIVES[name],
+            f"{s['covered_mean']:.1f}",
+            str(s["covered_min"]),
+            str(s["covered_max"]),
+            f"{s['collapsed_seeds']} of {seeds}",
+            f"{s['high_quality_mean']:.0%}",
+            f"{s['spread_mean']:.1f}",
+            f"{s['shared_mean']:.1f}",
+        )
         for name, s in summary.items()
     ]
     return table(header, rows)
@@ -174,8 +121,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="steps of every run, a multiple of 50; default: the config's")
     parser.add_argument("--seeds", type=int, default=10, help="runs of every objective (default %(default)s)")
     parser.add_argument("--workdir", type=Path, default=Path("runs/toy"), help="for the runs (default %(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("experiments/results/toy"),
-                        help="for the results (default %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("experiments/results/toy"), help="for the results (default %(default)s)"
+    )
     return parser.parse_args(argv)
 
 

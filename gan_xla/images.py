@@ -143,8 +143,11 @@ def find(directory):
         raise UserError(f"{directory}: no such directory")
     if not directory.is_dir():
         raise UserError(f"{directory}: is a file; give the directory that holds the images")
-    files = sorted(path for path in directory.iterdir()
-                   if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file())
+    files = sorted(
+        path
+        for path in directory.iterdir()
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
     if not files:
         kinds = " ".join(extension[1:] for extension in EXTENSIONS)
         raise UserError(f"{directory}: no images in this directory (looked for {kinds}, not in subdirectories)")

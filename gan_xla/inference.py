@@ -95,7 +95,9 @@ class Model:
             return x
         low, high = self._gan.value_range
         # Bytes go as bytes, so that a byte means the same number here and in training.
-        return normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
+        return (
+            normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
+        )
 
     def _out_of(self, y) -> np.ndarray:
         return np.asarray(y if self._gan.value_range is None else to_uint8(y, self._gan.value_range))

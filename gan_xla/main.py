@@ -24,7 +24,11 @@ def _define(argv: list[str]) -> flags.FlagValues:
     values = flags.FlagValues()
     common = {"flag_values": values}
     config_flags.DEFINE_config_file(
-        "config", None, "Config file, or a shipped config's name; append :quick for the short form.", sys_argv=argv, **common
+        "config",
+        None,
+        "Config file, or a shipped config's name; append :quick for the short form.",
+        sys_argv=argv,
+        **common,
     )
     flags.DEFINE_enum("mode", "train", MODES, "What to do.", **common)
     flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
@@ -34,7 +38,11 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint.", **common)
     flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
     flags.DEFINE_enum(
-        "statistics", "running", ["running", "batch"], "translate: batch norm by training's averages or by the batch.", **common
+        "statistics",
+        "running",
+        ["running", "batch"],
+        "translate: batch norm by training's averages or by the batch.",
+        **common,
     )
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
@@ -42,6 +50,9 @@ def _define(argv: list[str]) -> flags.FlagValues:
 
 def _parse(argv: list[str]) -> tuple[flags.FlagValues, str | None]:
     """Parsed flags, and the config's specification as the user gave it."""
+    if "--config" in argv[:-1]:  # two words for --config=...
+        at = argv.index("--config")
+        argv = [*argv[:at], f"--config={argv[at + 1]}", *argv[at + 2 :]]
     spec = next((arg.split("=", 1)[1] for arg in argv if arg.startswith("--config=")), None)
     argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in argv]
     return settings.parse(_define(argv), argv), spec
@@ -67,15 +78,14 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
     workdir = values.workdir or (spec and settings.default_workdir(spec))
     if not workdir:
         raise UserError("--mode=translate needs --workdir, the directory of a trained run")
-    translate(
-        workdir, values.input, values.output, values.direction, values.checkpoint, values.size, values.statistics
-    )
+    translate(workdir, values.input, values.output, values.direction, values.checkpoint, values.size, values.statistics)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
     # TensorFlow only reads data and writes summaries here; its start-up notes help nobody.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         values, spec = _parse(list(sys.argv if argv is None else argv))

@@ -50,9 +50,7 @@ def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Cal
     The state is replicated and donated; leaves of `batches` have a leading axis of local
     devices, as `shard` makes them. `step` averages over the axis `AXIS`.
     """
-    return jax.pmap(
-        step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0
-    )
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
 def shard(batches: Tree, devices: Sequence[jax.Device] | None = None) -> Tree:

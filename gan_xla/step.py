@@ -82,7 +82,7 @@ def make_step(gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | 
     def cycle(state, batches):  # leaves [len(turns), n, ...]
         logs = {}
         for number, turn in enumerate(turns):
-            batch = jax.tree.map(lambda x: x[number], batches)
+            batch = {name: x[number] for name, x in batches.items()}
             state, turn_logs = _turn(turn, gan, optimizer, axis_name, state, batch)
             logs.update(turn_logs)
         return state, logs

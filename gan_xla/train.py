@@ -47,7 +47,9 @@ def _due(every: int, before: int, after: int) -> bool:
 class Reporter:
     """Writes what is due after each call of the step: scalars, pictures, the time left."""
 
-    def __init__(self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, sampler: Sampler, hint: str):
+    def __init__(
+        self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, sampler: Sampler, hint: str
+    ):
         self._train, self._writer, self._progress = config.train, writer, progress
         self._sampler, self._hint = sampler, hint
         self._logs = {}
@@ -164,7 +166,9 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         if start >= config.train.steps:
             print(f"{workdir}: this run is finished, at step {start}; raise --config.train.steps to go on")
             return state
-        print(f"{dataset.about}\n{parallel.describe()}, {f'resuming at step {start}' if start else 'new run'}: {workdir}")
+        print(
+            f"{dataset.about}\n{parallel.describe()}, {f'resuming at step {start}' if start else 'new run'}: {workdir}"
+        )
         print("compiling the training step: about a minute on a CPU, seconds when it is in the cache", flush=True)
         with Writer(workdir, start) as writer, Progress(start, config.train.steps) as progress:
             reporter = Reporter(config, writer, progress, Sampler(gan, dataset), hint)

@@ -56,7 +56,9 @@ def translate(
     if not data.image_size:
         raise UserError(f"{workdir}: this model translates points; use gan_xla.load(...).translate in Python")
     if size == "native" and model.size_multiple is None:
-        raise UserError(f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train")
+        raise UserError(
+            f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train"
+        )
     if size == "native" and statistics == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
     Path(output).mkdir(parents=True, exist_ok=True)

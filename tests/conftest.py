@@ -2,11 +2,14 @@
 
 import os
 
-# Read once, when TensorFlow is first imported: its start-up notes would bury a failure.
+# Compilation is most of what the tests cost. Unoptimised programs compile several times
+# faster and mean the same. Set before jax is imported, for this process and its children.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# TensorFlow's start-up notes would bury a failure.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def pytest_configure(config):
-    """Tests may import each other's helpers; noise of libraries that we cannot mend is left out."""
+    """Leaves out warnings of libraries that we cannot mend."""
     config.addinivalue_line("filterwarnings", "ignore:.*load_module.*:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")

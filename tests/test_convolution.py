@@ -3,10 +3,10 @@
 from functools import partial
 
 import jax
-from jax import lax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from gan_xla.nets.convolution import Conv, ConvTranspose, conv, conv_transpose, plain
 

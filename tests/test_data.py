@@ -47,8 +47,10 @@ def save(directory, names, seed=0):
 
 
 def test_importing_the_package_and_its_sources_does_not_import_tensorflow():
-    code = ("import sys, gan_xla.data, gan_xla.data.builtin, gan_xla.data.folder, gan_xla.data.gmm; "
-            "sys.exit('tensorflow' in sys.modules)")
+    code = (
+        "import sys, gan_xla.data, gan_xla.data.builtin, gan_xla.data.folder, gan_xla.data.gmm; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -60,8 +62,9 @@ def test_an_unknown_source_lists_the_known_ones():
 
 
 def test_load_takes_a_config_dict():
-    config = ml_collections.ConfigDict({"source": "builtin", "name": "cars2cars", "image_size": 32, "load_size": 36,
-                                        "background": (0, 0, 0)})
+    config = ml_collections.ConfigDict(
+        {"source": "builtin", "name": "cars2cars", "image_size": 32, "load_size": 36, "background": (0, 0, 0)}
+    )
     dataset = data.load(config)
     assert dataset.train[0].spec == {"x_A": ((36, 36, 3), np.uint8)}
     assert dataset.test[1].spec == {"x_B": ((32, 32, 3), np.uint8)}
@@ -96,10 +99,22 @@ def test_test_batch_of_the_builtin_images_shows_several_orientations():
 # Built-in images
 
 
-@pytest.mark.parametrize("name,models,views", [
-    ("chairs2cars", (52, 10, 10, 3), "1248 + 240 views of 52 + 10 models, 240 + 72 views of 10 + 3 models held out"),
-    ("chairs2chairs", (26, 26, 5, 5), "624 + 624 views of 26 + 26 models, 120 + 120 views of 5 + 5 models held out"),
-    ("cars2cars", (5, 5, 2, 1), "120 + 120 views of 5 + 5 models, 48 + 24 views of 2 + 1 models held out")])
+@pytest.mark.parametrize(
+    "name,models,views",
+    [
+        (
+            "chairs2cars",
+            (52, 10, 10, 3),
+            "1248 + 240 views of 52 + 10 models, 240 + 72 views of 10 + 3 models held out",
+        ),
+        (
+            "chairs2chairs",
+            (26, 26, 5, 5),
+            "624 + 624 views of 26 + 26 models, 120 + 120 views of 5 + 5 models held out",
+        ),
+        ("cars2cars", (5, 5, 2, 1), "120 + 120 views of 5 + 5 models, 48 + 24 views of 2 + 1 models held out"),
+    ],
+)
 def test_about_states_the_sizes_of_the_splits(name, models, views):
     assert tuple(len(builtin.models(name, split, domain)) for split in ("train", "test") for domain in "AB") == models
     dataset = data.load(section(source="builtin", name=name, image_size=64))
@@ -110,8 +125,11 @@ def test_about_states_the_sizes_of_the_splits(name, models, views):
 @pytest.mark.parametrize("name", ["chairs2cars", "chairs2chairs", "cars2cars"])
 def test_no_model_and_no_twin_is_on_two_sides_of_a_split(name):
     categories = name.split("2")
-    sides = [(categories["AB".index(domain)], set(builtin.models(name, split, domain)))
-             for split in ("train", "test") for domain in "AB"]
+    sides = [
+        (categories["AB".index(domain)], set(builtin.models(name, split, domain)))
+        for split in ("train", "test")
+        for domain in "AB"
+    ]
     for category in set(categories):
         members = [models for its, models in sides if its == category]
         everything = [model for models in members for model in models]
@@ -127,7 +145,7 @@ def test_models_that_are_nearly_equal_in_pixels_are_named_as_kin():
         numbers = np.concatenate([part[f"model_{d}"] for part in parts for d in "AB"])[::24]
         pixels = np.concatenate([part[f"x_{d}"] for part in parts for d in "AB"])
         pixels = pixels.reshape(len(numbers), -1) / np.float32(255)
-        squares = (pixels ** 2).sum(1)
+        squares = (pixels**2).sum(1)
         distance = np.sqrt(np.maximum(squares[:, None] + squares - 2 * pixels @ pixels.T, 0) / pixels.shape[1])
         near = {tuple(sorted((numbers[i], numbers[j]))) for i, j in np.argwhere(distance < limit) if i < j}
         assert near
@@ -214,8 +232,9 @@ def test_two_directories_hold_out_the_last_tenth_by_name_and_say_so(tmp_path):
     a, b = save(tmp_path / "cats", names), save(tmp_path / "dogs", names[:7])
     dataset = data.load(section(source="folder", path_a=str(a), path_b=str(b), image_size=8))
     assert "27 + 6 training and 3 + 1 test images" in dataset.about and "held out" in dataset.about
-    np.testing.assert_array_equal(dataset.test[0].read(np.array([0]))["x_A"][0],
-                                  images.resize(images.read(a / "27.png"), 8))
+    np.testing.assert_array_equal(
+        dataset.test[0].read(np.array([0]))["x_A"][0], images.resize(images.read(a / "27.png"), 8)
+    )
 
 
 def test_no_more_than_two_hundred_images_are_held_out():
@@ -282,7 +301,7 @@ def test_an_unreadable_image_is_named_once_and_replaced_by_the_next_readable(tmp
 
 
 def test_a_pair_with_one_unreadable_side_is_replaced_as_a_pair(tmp_path):
-    source, = broken_folder(tmp_path, bad=(3,), paired=True).train
+    (source,) = broken_folder(tmp_path, bad=(3,), paired=True).train
     bad, following = source.read(np.array([3])), source.read(np.array([4]))
     for key in ("x_A", "x_B"):
         np.testing.assert_array_equal(bad[key], following[key])
@@ -307,7 +326,10 @@ def test_shapes_dtypes_and_row_numbers():
     points = data.Arrays(x_B=np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32))
     first, *_, last = drawn((numbered(20), points), steps_per_call=3, stop=8, image_size=3, rows=slice(2, 8, 2))
     assert {key: (array.shape, array.dtype) for key, array in first.items()} == {
-        "index": ((3, 3), np.int32), "x_A": ((3, 3, 3, 3, 3), np.uint8), "x_B": ((3, 3, 2), np.float32)}
+        "index": ((3, 3), np.int32),
+        "x_A": ((3, 3, 3, 3, 3), np.uint8),
+        "x_B": ((3, 3, 2), np.float32),
+    }
     assert first["index"].tolist() == [[2, 4, 6]] * 3
     assert last["x_A"].shape[0] == 2  # what is left of 8 steps
 
@@ -346,7 +368,7 @@ def test_orders_are_uniform_and_do_not_repeat():
     orders = np.stack([pipeline._permutation(24, 0, 0, epoch) for epoch in range(2400)])
     assert len({tuple(order) for order in orders.tolist()}) == 2400
     counts = np.stack([np.bincount(column, minlength=24) for column in orders.T])
-    assert 0.8 < ((counts - 100) ** 2 / 100).sum() / 23 ** 2 < 1.25  # chi squared over its degrees of freedom
+    assert 0.8 < ((counts - 100) ** 2 / 100).sum() / 23**2 < 1.25  # chi squared over its degrees of freedom
 
 
 def test_domains_and_seeds_shuffle_independently():
@@ -416,7 +438,7 @@ def test_batches_before_an_error_are_still_given():
 
 
 def test_an_iterator_can_be_closed_early_and_no_steps_give_nothing():
-    iterator = pipeline.batches((numbered(20),), batch_size=8, seed=0, start=0, stop=10 ** 9)
+    iterator = pipeline.batches((numbered(20),), batch_size=8, seed=0, start=0, stop=10**9)
     next(iterator)
     iterator.close()
     assert not list(iterator)

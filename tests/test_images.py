@@ -42,10 +42,10 @@ def test_one_bit_and_grey_images_become_rgb(tmp_path):
 def test_alpha_is_straight_and_composed_on_the_background(tmp_path):
     rgba = np.array([[[200, 100, 0, 0], [200, 100, 0, 255], [200, 100, 0, 51]]], np.uint8)
     Image.fromarray(rgba).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(images.read(tmp_path / "a.png")[0],
-                                  [[255, 255, 255], [200, 100, 0], [244, 224, 204]])
-    np.testing.assert_array_equal(images.read(tmp_path / "a.png", background=(0, 0, 50))[0],
-                                  [[0, 0, 50], [200, 100, 0], [40, 20, 40]])
+    np.testing.assert_array_equal(images.read(tmp_path / "a.png")[0], [[255, 255, 255], [200, 100, 0], [244, 224, 204]])
+    np.testing.assert_array_equal(
+        images.read(tmp_path / "a.png", background=(0, 0, 50))[0], [[0, 0, 50], [200, 100, 0], [40, 20, 40]]
+    )
 
 
 def test_palette_with_a_transparent_entry_shows_the_background_there(tmp_path):
@@ -68,8 +68,10 @@ def test_cmyk_jpeg_becomes_rgb(tmp_path):
     assert red.shape == (8, 8, 3) and np.abs(red.astype(int) - [255, 0, 0]).max() <= 3
 
 
-@pytest.mark.parametrize("orientation,upright", [
-    (3, lambda image: image[::-1, ::-1]), (6, lambda image: np.rot90(image, -1)), (2, lambda image: image[:, ::-1])])
+@pytest.mark.parametrize(
+    "orientation,upright",
+    [(3, lambda image: image[::-1, ::-1]), (6, lambda image: np.rot90(image, -1)), (2, lambda image: image[:, ::-1])],
+)
 def test_exif_orientation_is_applied(tmp_path, orientation, upright):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -95,7 +97,7 @@ def test_a_truncated_file_is_named_in_one_line(tmp_path, extension):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     path = tmp_path / f"broken.{extension}"
     Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match=rf"broken\.{extension}: cannot be read as an image") as caught:
         images.read(path)
     assert "\n" not in str(caught.value)

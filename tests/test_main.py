@@ -98,7 +98,8 @@ def test_one_step_then_two_more_equal_three_bit_for_bit(run, tmp_path):
 def _process(command: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "gan_xla.main", *command[1:]],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 
@@ -161,7 +162,10 @@ MISTAKES = {
     "a stray word": (["--config=discogan", "train"], "unexpected argument 'train'"),
     "an unknown method": (["--config=discogan", "--config.gan=biggan"], "gan='biggan' is unknown.*discogan"),
     "an unknown objective": (["--config=discogan", "--config.loss.objective=x"], "loss.objective='x'.*gan_recon"),
-    "an unknown distance": (["--config=discogan", "--config.loss.reconstruction=l3"], "loss.reconstruction='l3'.*huber"),
+    "an unknown distance": (
+        ["--config=discogan", "--config.loss.reconstruction=l3"],
+        "loss.reconstruction='l3'.*huber",
+    ),
     "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
     "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
     "a batch of none": (["--config=discogan", "--config.train.batch_size=0"], "train.batch_size=0"),

@@ -66,7 +66,7 @@ def test_several_cycles_in_one_call_equal_one_call_each(game):
     together, _ = make_step(gan, optimizer, ("dg",))(state, batches)
     step = make_step(gan, optimizer, ("dg",))
     for i in range(2):
-        state, _ = step(state, jax.tree.map(lambda x: x[i : i + 1], batches))
+        state, _ = step(state, {name: x[i : i + 1] for name, x in batches.items()})
     assert difference64(together.gen.params, state.gen.params) < 1e-6
     assert together.step == state.step == 2
 

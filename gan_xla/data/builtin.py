@@ -31,8 +31,40 @@ class Split(NamedTuple):
 SPLITS = {
     "chairs": Split(
         test=(2, 8, 14, 20, 26, 32, 37, 44, 50, 56),
-        group_b=(1, 4, 6, 9, 11, 13, 17, 18, 22, 23, 25, 28, 30, 33, 35, 38, 40, 41, 45, 47, 49, 52, 54, 57, 59, 61,
-                 8, 20, 37, 44, 50)),
+        group_b=(
+            1,
+            4,
+            6,
+            9,
+            11,
+            13,
+            17,
+            18,
+            22,
+            23,
+            25,
+            28,
+            30,
+            33,
+            35,
+            38,
+            40,
+            41,
+            45,
+            47,
+            49,
+            52,
+            54,
+            57,
+            59,
+            61,
+            8,
+            20,
+            37,
+            44,
+            50,
+        ),
+    ),
     "cars": Split(test=(4, 7, 10), group_b=(2, 3, 6, 9, 11, 4)),
 }
 
@@ -60,8 +92,9 @@ def load(data):
     background = tuple(field(data, "background", images.WHITE))
     train = views(name, "train", load_size, background)
     test = views(name, "test", image_size, background)
-    about = (f"{name}: {_count(train)}, {_count(test)} held out for testing; "
-             "every model from 24 azimuths, split by model")
+    about = (
+        f"{name}: {_count(train)}, {_count(test)} held out for testing; every model from 24 azimuths, split by model"
+    )
     return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
 
 
@@ -85,8 +118,9 @@ def models(name, split, domain):
     """Numbers of the models in one domain ("A" or "B") of one split ("train" or "test")."""
     categories = _categories(name)
     category = categories["AB".index(domain)]
-    chosen = [number for number in range(len(_records()[category]))
-              if (number in SPLITS[category].test) == (split == "test")]
+    chosen = [
+        number for number in range(len(_records()[category])) if (number in SPLITS[category].test) == (split == "test")
+    ]
     if categories[0] == categories[1]:
         chosen = [number for number in chosen if (number in SPLITS[category].group_b) == (domain == "B")]
     return chosen
@@ -138,6 +172,7 @@ def attribution():
     for category in ("chairs", "cars"):
         lines += ["", f"## {category.capitalize()}"]
         for number, model in enumerate(records[category]):
-            lines.append(f"- {number}. {model['name']}, by {model['creator']}. {model['licence']}. "
-                         f"Catalogue {model['catalog']}.")
+            lines.append(
+                f"- {number}. {model['name']}, by {model['creator']}. {model['licence']}. Catalogue {model['catalog']}."
+            )
     return "\n".join(lines) + "\n"

@@ -15,8 +15,9 @@ from gan_xla import images
 from gan_xla.data.sources import Dataset, field, sizes
 from gan_xla.errors import UserError
 
-LAYOUTS = ("data.path with trainA/ trainB/ and, if you like, testA/ testB/; or the two directories "
-           "data.path_a and data.path_b")
+LAYOUTS = (
+    "data.path with trainA/ trainB/ and, if you like, testA/ testB/; or the two directories data.path_a and data.path_b"
+)
 # The DiscoGAN recipe holds out the last 200; small sets hold out a tenth.
 HELD_OUT, HELD_OUT_SHARE = 200, 10
 
@@ -42,8 +43,10 @@ def load(data):
         train, test = ([part[i] for part in split] for i in (0, 1))
     background = tuple(field(data, "background", images.WHITE))
     bad = Unreadable(field(data, "max_unreadable", 10))
-    sources = [tuple(Files(group, size, background, bad) for group in groups)
-               for groups, size in ((train, load_size), (test, image_size))]
+    sources = [
+        tuple(Files(group, size, background, bad) for group in groups)
+        for groups, size in ((train, load_size), (test, image_size))
+    ]
     counts = [" + ".join(str(len(source)) for source in part) for part in sources]
     kind = "pairs" if paired else "images"
     return Dataset(*sources, about=f"{note}: {counts[0]} training and {counts[1]} test {kind}")
@@ -66,8 +69,9 @@ def _directories(data):
     present = {name for name in ("trainA", "trainB", "testA", "testB") if (root / name).exists()}
     if not present:
         if not root.is_dir():
-            raise UserError(f"data.path={root}: " + ("is a file; give a directory" if root.exists() else
-                                                     "no such directory"))
+            raise UserError(
+                f"data.path={root}: " + ("is a file; give a directory" if root.exists() else "no such directory")
+            )
         raise UserError(f"data.path={root}: has no trainA/ and trainB/; known layouts: {LAYOUTS}")
     if "testA" in present or "testB" in present:
         return _domains(root, "train"), _domains(root, "test"), str(root)
@@ -103,8 +107,10 @@ def _match(pair):
     if alone:
         sides = [pair[key][0].parent for key in ("x_A", "x_B")]
         named = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
-        raise UserError(f"data.paired: {len(alone)} names are in only one of {sides[0]} and {sides[1]} ({named}); "
-                        "give pairs equal names, or set data.paired=False")
+        raise UserError(
+            f"data.paired: {len(alone)} names are in only one of {sides[0]} and {sides[1]} ({named}); "
+            "give pairs equal names, or set data.paired=False"
+        )
     names = sorted(by_name["x_A"])
     return {key: [paths[name] for name in names] for key, paths in by_name.items()}
 
@@ -115,8 +121,7 @@ def _hold_out(group):
     if count < 2:
         raise UserError(f"{next(iter(group.values()))[0].parent}: one image is not enough to train and test; add more")
     kept = count - min(HELD_OUT, max(1, count // HELD_OUT_SHARE))
-    return ({key: files[:kept] for key, files in group.items()},
-            {key: files[kept:] for key, files in group.items()})
+    return ({key: files[:kept] for key, files in group.items()}, {key: files[kept:] for key, files in group.items()})
 
 
 class Unreadable:
@@ -138,8 +143,9 @@ class Unreadable:
             self._paths.add(path)
             count = len(self._paths)
         if count > self._limit:
-            raise UserError(f"{count} images cannot be read, more than data.max_unreadable={self._limit}; "
-                            f"the last one: {reason}")
+            raise UserError(
+                f"{count} images cannot be read, more than data.max_unreadable={self._limit}; the last one: {reason}"
+            )
         _log.warning("%s; the next image takes its place (%d of at most %d)", reason, count, self._limit)
 
 

@@ -44,8 +44,11 @@ def points(domain, split):
 def load(data):
     """The toy as a data set of keys x_A and x_B (float32 [n, 2]); `data` has no field that it needs."""
     del data
-    train, test = (tuple(Arrays(**{f"x_{domain}": points(domain, split)}) for domain in "AB")
-                   for split in ("train", "test"))
-    about = (f"gmm: {TRAIN} training and {TEST} test points a domain, {_MODES['A']} modes in A, "
-             f"{_MODES['B']} in B, sigma {SIGMA}")
+    train, test = (
+        tuple(Arrays(**{f"x_{domain}": points(domain, split)}) for domain in "AB") for split in ("train", "test")
+    )
+    about = (
+        f"gmm: {TRAIN} training and {TEST} test points a domain, {_MODES['A']} modes in A, "
+        f"{_MODES['B']} in B, sigma {SIGMA}"
+    )
     return Dataset(train=train, test=test, about=about)

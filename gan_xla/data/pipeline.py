@@ -35,15 +35,17 @@ def _hide_accelerators():
             tf.config.set_visible_devices([], kind)
         except RuntimeError:  # a notebook has used TensorFlow before us
             if tf.config.list_physical_devices(kind):
-                _log.warning("TensorFlow is in use already and may hold %s memory; "
-                             "import gan_xla.data.pipeline first", kind)
+                _log.warning(
+                    "TensorFlow is in use already and may hold %s memory; import gan_xla.data.pipeline first", kind
+                )
 
 
 _hide_accelerators()
 
 
-def batches(sources, *, batch_size, seed, start, stop, rows=None, steps_per_call=1,
-            image_size=None, load_size=None, flip=False):
+def batches(
+    sources, *, batch_size, seed, start, stop, rows=None, steps_per_call=1, image_size=None, load_size=None, flip=False
+):
     """Iterates over the steps [start, stop), `steps_per_call` at a time.
 
     Args:
@@ -85,8 +87,11 @@ def batches(sources, *, batch_size, seed, start, stop, rows=None, steps_per_call
             return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes)]
 
     dataset = tf.data.Dataset.range(start, stop, steps_per_call)
-    dataset = dataset.map(lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes])),
-                          num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(
+        lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes])),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
     return _iterate(dataset.prefetch(PREFETCH), tuple(spec), failures)
 
 
@@ -97,8 +102,10 @@ def _check(sources, batch_size, image_size, load_size):
     for source in sources:
         names = " and ".join(source.spec)
         if len(source) < batch_size:
-            raise UserError(f"{names}: {len(source)} training rows, fewer than train.batch_size={batch_size}; "
-                            "add images or lower train.batch_size")
+            raise UserError(
+                f"{names}: {len(source)} training rows, fewer than train.batch_size={batch_size}; "
+                "add images or lower train.batch_size"
+            )
         for key, (shape, _) in source.spec.items():
             if len(shape) == 3 and load_size and shape[:2] != (load_size, load_size):
                 raise ValueError(f"{key}: images are {shape[:2]}, not load_size={load_size}")
@@ -154,9 +161,10 @@ def _augment(values, bits, image_size, flip):
     if values.ndim != 4:
         return values
     if image_size and values.shape[1:3] != (image_size, image_size):
-        top, left = (_below(bits, shift, side - image_size + 1) for shift, side in ((0, values.shape[1]),
-                                                                                    (24, values.shape[2])))
-        values = np.stack([value[y:y + image_size, x:x + image_size] for value, y, x in zip(values, top, left)])
+        top, left = (
+            _below(bits, shift, side - image_size + 1) for shift, side in ((0, values.shape[1]), (24, values.shape[2]))
+        )
+        values = np.stack([value[y : y + image_size, x : x + image_size] for value, y, x in zip(values, top, left)])
     if flip:
         mirrored = (bits >> np.uint64(63)).astype(bool)
         values = np.where(mirrored[:, None, None, None], values[:, :, ::-1], values)

@@ -65,8 +65,10 @@ def sizes(data):
     image_size = field(data, "image_size", 64)
     load_size = field(data, "load_size") or image_size
     if image_size < 1 or load_size < image_size:
-        raise UserError(f"data.load_size={load_size} and data.image_size={image_size}: images are read at load_size "
-                        "and cropped to image_size, so load_size must not be the smaller one")
+        raise UserError(
+            f"data.load_size={load_size} and data.image_size={image_size}: images are read at load_size "
+            "and cropped to image_size, so load_size must not be the smaller one"
+        )
     return image_size, load_size
 
 

@@ -62,9 +62,8 @@ def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: st
     def judge(disc_params, disc_stats, name, x):
         (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
         if loss.feature_layers and max(loss.feature_layers) >= len(features):
-            raise UserError(
-                f"loss.feature_layers={tuple(loss.feature_layers)}: the discriminator has layers 0 to {len(features) - 1}"
-            )
+            layers = tuple(loss.feature_layers)
+            raise UserError(f"loss.feature_layers={layers}: the discriminator has layers 0 to {len(features) - 1}")
         return logits, [features[i] for i in loss.feature_layers], stats
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
@@ -123,7 +122,9 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         if loss[field] not in known:
             raise UserError(f"loss.{field}={loss[field]!r} is unknown; use one of {', '.join(known)}")
     if loss.pixel_weight and not config.data.paired:
-        raise UserError("loss.pixel_weight needs aligned pairs; set data.paired=True and two directories of equal names")
+        raise UserError(
+            "loss.pixel_weight needs aligned pairs; set data.paired=True and two directories of equal names"
+        )
     chains = CHAINS[loss.objective]
     judged = tuple(result for result, source in chains if source in ("x_A", "x_B"))
     size = config.data.image_size
