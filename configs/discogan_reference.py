@@ -9,8 +9,8 @@ with the 5-layer generator, `--config.model.generator.bottleneck=100`, and activ
 half the discriminators' loss; every third batch is D's, the others are G's; batch 64, weight
 decay 1e-5. Unlike that code, translation uses running batch statistics unless told otherwise.
 
-:quick: 32x32 images, half the channels, batch 16, 6000 steps, r = 0.5, a learning rate of 4e-4
-that falls to zero over the second half.
+:quick: 32x32 images, half the channels, batch 16, 6000 steps, r = 0.5, random crops and mirroring, a
+learning rate of 4e-4 that falls to zero over the second half.
 """
 
 import ml_collections
@@ -77,7 +77,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "quick":
         config.update(
             dict(
-                data=dict(image_size=32),
+                data=dict(image_size=32, load_size=36, flip=True),
                 model=dict(generator=dict(width=32), discriminator=dict(width=32)),
                 loss=dict(feature_layers=(1, 2), reconstruction_rate=((0, 0.5),)),
                 optimizer=dict(learning_rate=4e-4, schedule="linear"),

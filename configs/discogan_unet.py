@@ -9,7 +9,7 @@ from one forward pass. With aligned pairs (`--config.data.paired=True` and two d
 equal names) `--config.loss.pixel_weight=0.5` adds the pixelwise loss.
 
 :quick: 32x32 images, half the channels, batch 16, 3000 steps, reconstruction weighted 5 times
-more, a learning rate of 4e-4 that falls to zero over the second half.
+more, random crops and mirroring, a learning rate of 4e-4 that falls to zero over the second half.
 """
 
 import ml_collections
@@ -76,7 +76,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "quick":
         config.update(
             dict(
-                data=dict(image_size=32),
+                data=dict(image_size=32, load_size=36, flip=True),
                 model=dict(generator=dict(width=32), discriminator=dict(width=32)),
                 loss=dict(reconstruction_weight=2.5),
                 optimizer=dict(learning_rate=4e-4, schedule="linear"),

@@ -70,7 +70,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "quick":
         config.update(
             dict(
-                data=dict(image_size=32),
+                data=dict(image_size=32, load_size=36, flip=True),
                 model=dict(generator=dict(width=32), discriminator=dict(width=32)),
                 loss=dict(
                     gan_weight=0.1,

@@ -2,8 +2,8 @@
 
   python -m experiments.azimuth
 
-Trains DiscoGAN, a GAN with one-way reconstruction and a standard GAN on the built-in chairs and
-cars, translates chairs to cars, and lets a regressor that was trained on real cars read the
+Trains DiscoGAN, a GAN with one-way reconstruction and a standard GAN (the :quick forms of their
+configs, at the width and size given) on the built-in chairs and cars, translates chairs to cars, and lets a regressor that was trained on real cars read the
 azimuth of the result. Run again, it resumes, and skips what is finished. Writes results.json,
 scatter.png, and a picture for each method; of several seeds the figures show the one of median correlation.
 """
@@ -141,11 +141,11 @@ def picture(model: Model, test: dict) -> np.ndarray:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.azimuth", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=2000, help="training steps of every run (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=3000, help="training steps of every run (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=1, help="runs of every method (default %(default)s)")
     parser.add_argument("--image_size", type=int, default=32, help="a power of two from 8 (default %(default)s)")
     parser.add_argument("--width", type=int, default=16, help="channels of the first layers (default %(default)s)")
-    parser.add_argument("--batch_size", type=int, default=32, help="images of each domain a step (default %(default)s)")
+    parser.add_argument("--batch_size", type=int, default=16, help="images of each domain a step (default %(default)s)")
     parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
     parser.add_argument(
         "--set",
@@ -188,10 +188,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.seeds < 1:
         raise UserError(f"--seeds={args.seeds} must be 1 or more")
     fields = _overrides(args)
-    configs = {method: configure(method, fields) for method in METHODS}  # a wrong field fails before hours of training
+    configs = {
+        method: configure(f"{method}:quick", fields) for method in METHODS
+    }  # a wrong field fails before hours of training
     models = {
         method: [
-            trained(configure(method, fields | {"seed": seed}), args.workdir / f"{method}-seed{seed}")
+            trained(configure(f"{method}:quick", fields | {"seed": seed}), args.workdir / f"{method}-seed{seed}")
             for seed in range(args.seeds)
         ]
         for method in METHODS

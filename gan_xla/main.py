@@ -8,7 +8,6 @@ Any field of the config is a flag: --config.train.batch_size=32. The list of all
 """
 
 import logging
-import os
 import sys
 
 from absl import flags
@@ -83,9 +82,6 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
-    # TensorFlow only reads data and writes summaries here; its start-up notes help nobody.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         values, spec = _parse(list(sys.argv if argv is None else argv))

@@ -113,31 +113,38 @@ def _flat(tree: dict, prefix: str = "") -> dict:
     return items
 
 
+def _plain(config: ml_collections.ConfigDict) -> dict:
+    """The config as JSON gives it back: tuples are lists."""
+    return json.loads(json.dumps(config.to_dict()))
+
+
 def _may_change(field: str) -> bool:
     return field == "train.steps" or field.endswith("_every")
 
 
-def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike, resuming: bool) -> None:
-    """Writes config.json; where a run is resumed, checks that it was started with the same config.
+def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
+    """Checks that the run in `workdir` was started with `config`.
 
-    Only `train.steps` and the `*_every` fields may differ; the new values are written.
+    Only `train.steps` and the `*_every` fields may differ.
 
     Raises:
       UserError: another field differs; it is named with both values.
     """
+    old, now = _flat(read(workdir).to_dict()), _flat(_plain(config))
+    for field in sorted(old.keys() | now.keys()):
+        if old.get(field) != now.get(field) and not _may_change(field):
+            raise UserError(
+                f"{workdir}: this run has {field}={old.get(field)!r}, not {now.get(field)!r}; "
+                "use another --workdir, or the run's own value"
+            )
+
+
+def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
+    """Writes config.json, whole or not at all."""
     path = epath.Path(workdir) / "config.json"
-    new = json.loads(json.dumps(config.to_dict()))
-    if resuming:
-        old, now = _flat(read(workdir).to_dict()), _flat(new)
-        for field in sorted(old.keys() | now.keys()):
-            if old.get(field) != now.get(field) and not _may_change(field):
-                raise UserError(
-                    f"{path}: this run has {field}={old.get(field)!r}, not {now.get(field)!r}; "
-                    "use another --workdir, or the run's own value"
-                )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(new, indent=1) + "\n")
+    temporary.write_text(json.dumps(_plain(config), indent=1) + "\n")
     temporary.replace(path)
 
 

@@ -158,17 +158,18 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     programs = _programs(config, gan, optimizer)
     with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:
         start = checkpoints.latest() or 0
-        batches = _batches(config, dataset, start)  # finds mistakes before anything is written
-        settings.freeze(config, workdir, resuming=bool(start))
+        if start:
+            settings.compare(config, workdir)
+        batches = _batches(config, dataset, start)  # finds mistakes before anything is made or written
         state = create(gan, optimizer, config.seed)
         if start:
             state = checkpoints.restore(start, state)
         if start >= config.train.steps:
             print(f"{workdir}: this run is finished, at step {start}; raise --config.train.steps to go on")
             return state
-        print(
-            f"{dataset.about}\n{parallel.describe()}, {f'resuming at step {start}' if start else 'new run'}: {workdir}"
-        )
+        settings.freeze(config, workdir)
+        begin = f"resuming at step {start}" if start else "new run"
+        print(f"{dataset.about}\n{parallel.describe()}, {begin}: {workdir}")
         print("compiling the training step: about a minute on a CPU, seconds when it is in the cache", flush=True)
         with Writer(workdir, start) as writer, Progress(start, config.train.steps) as progress:
             reporter = Reporter(config, writer, progress, Sampler(gan, dataset), hint)

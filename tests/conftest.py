@@ -5,8 +5,6 @@ import os
 # Compilation is most of what the tests cost. Unoptimised programs compile several times
 # faster and mean the same. Set before jax is imported, for this process and its children.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-# TensorFlow's start-up notes would bury a failure.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def pytest_configure(config):

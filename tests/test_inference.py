@@ -15,7 +15,7 @@ from gan_xla.state import create, optimizers
 
 def _save(workdir, config):
     """A work directory as training leaves it, of an untrained network."""
-    settings.freeze(config, workdir, resuming=False)
+    settings.freeze(config, workdir)
     state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)
     with Checkpoints(workdir) as checkpoints:
         checkpoints.save(1, state)
@@ -85,7 +85,7 @@ def test_an_earlier_checkpoint_can_be_chosen_and_a_missing_one_is_named(run):
 
 
 def test_a_run_without_a_checkpoint_is_a_clear_error(tmp_path):
-    settings.freeze(configure("discogan", ("dg",)), tmp_path, resuming=False)
+    settings.freeze(configure("discogan", ("dg",)), tmp_path)
     with pytest.raises(UserError, match="no checkpoint yet"):
         gan_xla.load(tmp_path)
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_that_does_not_fit_its_config_is_a_clear_error(run, tmp_pat
     config = configure("discogan", ("dg",))
     config.model.generator.width = 8
     (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
-    settings.freeze(config, tmp_path, resuming=False)
+    settings.freeze(config, tmp_path)
     with pytest.raises(UserError, match="does not fit the run's config.json"):
         gan_xla.load(tmp_path)
 

@@ -31,8 +31,8 @@ TINY = (
 def _command(config: str, workdir, *flags: str) -> list[str]:
     """A training command of the shipped config at a tiny size, two steps long unless `flags` say otherwise."""
     shape = () if config.startswith("toy") else TINY
-    if settings.load(config).loss.feature_layers:
-        shape = (*shape, "--config.loss.feature_layers=(0,1)")
+    if settings.load(config).loss.feature_layers:  # of the angle experiments, with the 5-layer generator
+        shape = (*shape, "--config.loss.feature_layers=(0,1)", "--config.model.generator.bottleneck=5")
     short = ("--config.train.steps=2", "--config.train.steps_per_call=1", "--config.train.log_every=1")
     return ["main", f"--config=configs/{config}.py", f"--workdir={workdir}", *shape, *short, *flags]
 
@@ -138,15 +138,17 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
         assert checkpoints.latest() >= 1
 
 
-def test_an_own_directory_of_images_trains_and_translates(tmp_path):
+def test_own_directories_of_pairs_train_with_the_pixelwise_loss_and_translate(tmp_path):
     generator = np.random.default_rng(0)
     for side in ("a", "b"):
         (tmp_path / side).mkdir()
         for number in range(8):
             images.write(tmp_path / side / f"{number}.png", generator.integers(0, 255, (20, 24, 3), np.uint8))
-    data = ("source=folder", f"path_a={tmp_path}/a", f"path_b={tmp_path}/b")
+    data = ("source=folder", f"path_a={tmp_path}/a", f"path_b={tmp_path}/b", "paired=True", "load_size=18", "flip=True")
+    fields = (*(f"--config.data.{field}" for field in data), "--config.loss.pixel_weight=0.5")
     run = tmp_path / "run"
-    assert main(_command("discogan", run, *(f"--config.data.{field}" for field in data))) == 0
+    assert main(_command("discogan", run, *fields)) == 0
+    assert {"loss/pixel_A", "loss/pixel_B"} <= _metrics(run)[-1].keys()
     translate = ["main", "--mode=translate", f"--workdir={run}", f"--input={tmp_path}/a", f"--output={tmp_path}/out"]
     assert main(translate) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{number}.png" for number in range(8)]
@@ -186,6 +188,12 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(arguments, message, tmp_pat
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(error) == 1
     assert re.search(message, error[0]), error[0]
+
+
+def test_fewer_steps_than_a_run_has_leave_its_config_alone(run):
+    before = (run / "config.json").read_bytes()
+    assert main(_command("discogan", run, "--config.train.steps=2")) == 0
+    assert (run / "config.json").read_bytes() == before
 
 
 def test_a_resumed_run_must_keep_its_config(run, capsys):

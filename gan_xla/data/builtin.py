@@ -31,6 +31,7 @@ class Split(NamedTuple):
 SPLITS = {
     "chairs": Split(
         test=(2, 8, 14, 20, 26, 32, 37, 44, 50, 56),
+        # fmt: off
         group_b=(
             1,
             4,
@@ -64,6 +65,7 @@ SPLITS = {
             44,
             50,
         ),
+        # fmt: on
     ),
     "cars": Split(test=(4, 7, 10), group_b=(2, 3, 6, 9, 11, 4)),
 }

@@ -12,12 +12,18 @@ they read is decided here.
 
 import functools
 import logging
+import os
 import threading
 
 import numpy as np
-import tensorflow as tf
 
-from gan_xla.errors import UserError
+# TensorFlow only reads data here; its start-up notes on arithmetic would bury what we say.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import tensorflow as tf  # noqa: E402
+
+from gan_xla.errors import UserError  # noqa: E402
 
 # A call can be many batches of large images; two waiting ones keep the device busy.
 PREFETCH = 2
