@@ -63,9 +63,9 @@ def torch_step(spec: str, batch_size: int) -> Callable[[], None]:
 
     config = settings.load(spec)
     size = config.data.image_size
-    program = torch_discogan.make_step(batch_size, size, config.model.generator.width)
+    trainer = torch_discogan.Trainer(size, config.model.generator.width, config.optimizer.weight_decay)
     a, b = (x.transpose(0, 3, 1, 2).astype(np.float32) / 255 for x in _images(batch_size, size).values())
-    return lambda: program(a, b)
+    return lambda: trainer.step(a, b)
 
 
 SIDES = {"gan_xla": jax_step, "torch": torch_step}

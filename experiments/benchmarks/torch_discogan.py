@@ -10,8 +10,6 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-from collections.abc import Callable  # noqa: E402
-
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
@@ -72,45 +70,41 @@ def adversarial(logits: torch.Tensor, target: float) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
-def make_step(
-    batch_size: int, size: int = 64, width: int = 64
-) -> Callable[[np.ndarray, np.ndarray], tuple[float, float]]:
-    """Builds the paired training step: D's update, then G's against the new D.
+class Trainer:
+    """Two generators, two discriminators and their optimisers, playing the paper's paired step.
 
-    The layout (channels_last), fused Adam and frozen discriminators during G's turn are
-    each the faster choice on a CPU.
-
-    Returns:
-      `step(a, b)` for images [batch_size, 3, size, size] in [0, 1]; it returns the losses
-      of the discriminators and of the generators.
+    The layout (channels_last), fused Adam and frozen discriminators during G's turn are each the
+    faster choice on a CPU. Call `step(a, b)` for images [n, 3, size, size] in [0, 1].
     """
-    nets = [Generator(size, width), Generator(size, width), Discriminator(size, width), Discriminator(size, width)]
-    g_ab, g_ba, d_a, d_b = (net.to(memory_format=torch.channels_last) for net in nets)
-    generators, discriminators = nn.ModuleList([g_ab, g_ba]), nn.ModuleList([d_a, d_b])
-    optimise_g, optimise_d = (
-        torch.optim.Adam(players.parameters(), 2e-4, (0.5, 0.999), weight_decay=1e-5, fused=True)
-        for players in (generators, discriminators)
-    )
 
-    def step(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-        if a.shape != (batch_size, 3, size, size) or b.shape != a.shape:
-            raise ValueError(f"expected two batches {(batch_size, 3, size, size)}, got {a.shape} and {b.shape}")
+    def __init__(self, size: int = 64, width: int = 64, weight_decay: float = 1e-4, dtype: torch.dtype = torch.float32):
+        self.generators = nn.ModuleDict({name: Generator(size, width) for name in ("G_AB", "G_BA")})
+        self.discriminators = nn.ModuleDict({name: Discriminator(size, width) for name in ("D_A", "D_B")})
+        for players in (self.generators, self.discriminators):
+            players.to(dtype=dtype, memory_format=torch.channels_last)
+        self.optimise_g, self.optimise_d = (
+            torch.optim.Adam(players.parameters(), 2e-4, (0.5, 0.999), weight_decay=weight_decay, fused=True)
+            for players in (self.generators, self.discriminators)
+        )
+
+    def step(self, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+        """D's update, then G's against the new D; returns the losses of D and of G."""
         a, b = (torch.from_numpy(x).contiguous(memory_format=torch.channels_last) for x in (a, b))
+        g_ab, g_ba = self.generators["G_AB"], self.generators["G_BA"]
+        d_a, d_b = self.discriminators["D_A"], self.discriminators["D_B"]
         ab, ba = g_ab(a), g_ba(b)
         aba, bab = g_ba(ab), g_ab(ba)
 
         d_loss = adversarial(d_a(a), 1) + adversarial(d_a(ba.detach()), 0)
         d_loss += adversarial(d_b(b), 1) + adversarial(d_b(ab.detach()), 0)
-        optimise_d.zero_grad()
+        self.optimise_d.zero_grad()
         d_loss.backward()
-        optimise_d.step()
+        self.optimise_d.step()
 
-        discriminators.requires_grad_(False)
+        self.discriminators.requires_grad_(False)
         g_loss = adversarial(d_a(ba), 1) + adversarial(d_b(ab), 1) + F.mse_loss(aba, a) + F.mse_loss(bab, b)
-        optimise_g.zero_grad()
+        self.optimise_g.zero_grad()
         g_loss.backward()
-        optimise_g.step()
-        discriminators.requires_grad_(True)
+        self.optimise_g.step()
+        self.discriminators.requires_grad_(True)
         return d_loss.item(), g_loss.item()
-
-    return step
