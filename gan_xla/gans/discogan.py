@@ -7,40 +7,19 @@ figure 2b), both from A to B only.
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import losses, nets
-from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Tree
+from gan_xla import losses, nets, translation
+from gan_xla.contract import Array, Gan
 from gan_xla.errors import UserError
 from gan_xla.nets import blocks
 
-# What each objective generates: (result, source). The result's last two letters name the
-# generator: x_ABA is G_BA(x_AB). Passes on real images come first.
 CHAINS = {
-    "discogan": (("x_AB", "x_A"), ("x_BA", "x_B"), ("x_ABA", "x_AB"), ("x_BAB", "x_BA")),
-    "gan_recon": (("x_AB", "x_A"), ("x_ABA", "x_AB")),
-    "gan": (("x_AB", "x_A"),),
+    "discogan": translation.FORTH_AND_BACK,
+    "gan_recon": (("x_AB", "G_AB", "x_A"), ("x_ABA", "G_BA", "x_AB")),
+    "gan": (("x_AB", "G_AB", "x_A"),),
 }
-
-
-def _init(module, names: Sequence[str], key: Array, x: Array) -> Net:
-    """Networks of one kind, each from its own key."""
-    made = {name: nets.init(module, k, x) for name, k in zip(names, jax.random.split(key, len(names)), strict=True)}
-    return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
-
-
-def _generate(module, chains, gen_params: Tree, gen_stats: Tree, batch: Tree, ctx: Ctx) -> tuple[Tree, Tree]:
-    x, new_stats = dict(batch), {}
-    for result, source in chains:
-        name = f"G_{result[-2:]}"
-        keys = ctx.keys(result) if ctx.train else None
-        x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], ctx.train, keys)
-        # The first pass is the one on real images; the pass on translations must not shift
-        # the averages that inference on real images relies on.
-        new_stats.setdefault(name, stats)
-    return {result: x[result] for result, _ in chains}, new_stats
 
 
 def _trade_off(schedule: Sequence[tuple[int, float]], step: Array) -> tuple[Array | float, Array | float]:
@@ -82,7 +61,7 @@ def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: st
         """L_G = L_GAN_B + L_CONST_A + L_GAN_A + L_CONST_B, equation 6; weights from the config."""
         gan_factor, reconstruction_factor = _trade_off(loss.reconstruction_rate, ctx.step)
         terms = {}
-        for fake, source in chains:
+        for fake, _, source in chains:
             domain = fake[-1]
             if source in fakes:  # L_CONST, equation 2: x_ABA against x_A
                 terms[f"loss/const_{domain}"] = (
@@ -126,36 +105,20 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
             "loss.pixel_weight needs aligned pairs; set data.paired=True and two directories of equal names"
         )
     chains = CHAINS[loss.objective]
-    judged = tuple(result for result, source in chains if source in ("x_A", "x_B"))
     size = config.data.image_size
     generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
     discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
-
-    def init(key: Array, phase) -> Pair:
-        gen_key, disc_key = jax.random.split(key)
-        x = jnp.zeros((1, size, size, generator.channels) if size else (1, generator.channels))
-        gen_names = sorted({f"G_{result[-2:]}" for result, _ in chains})
-        disc_names = [f"D_{fake[-1]}" for fake in judged]
-        return Pair(_init(generator, gen_names, gen_key, x), _init(discriminator, disc_names, disc_key, x))
-
-    def generate(gen_params, gen_stats, batch, ctx):
-        return _generate(generator, chains, gen_params, gen_stats, batch, ctx)
-
-    def translate(gen_params, gen_stats, x, direction, batch_statistics=False):
-        name = f"G_{direction[0]}{direction[-1]}"
-        return nets.apply(generator, (gen_params[name], gen_stats[name]), x, batch_statistics)[0]
-
     disc_loss, gen_loss = _losses(discriminator, chains, loss, axis_name)
     return Gan(
-        init=init,
-        generate=generate,
+        init=translation.make_init(generator, discriminator, chains, size),
+        generate=translation.make_generate(generator, chains),
         disc_loss=disc_loss,
         gen_loss=gen_loss,
-        translate=translate,
-        judged=judged,
+        translate=translation.make_translate(generator),
+        judged=translation.translations(chains),
         turns=tuple(config.train.turns),
-        directions=tuple(f"{fake[-2]}to{fake[-1]}" for fake in judged),
-        grid=tuple((f"x_{fake[-2]}", fake, *(r for r, s in chains if s == fake)) for fake in judged),
+        directions=translation.directions(chains),
+        grid=translation.grid(chains),
         value_range=blocks.OUTPUTS[generator.output][1],
         size_multiple=generator.size_multiple,
     )

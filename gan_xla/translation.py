@@ -1,0 +1,89 @@
+"""What the methods that translate between two domains share: chains of generators.
+
+A chain is (result, generator, source): ("x_ABA", "G_BA", "x_AB") says x_ABA = G_BA(x_AB).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_xla import nets
+from gan_xla.contract import Array, Ctx, Net, Pair, Tree
+
+Chain = tuple[str, str, str]
+
+FORTH_AND_BACK: tuple[Chain, ...] = (
+    ("x_AB", "G_AB", "x_A"),
+    ("x_BA", "G_BA", "x_B"),
+    ("x_ABA", "G_BA", "x_AB"),
+    ("x_BAB", "G_AB", "x_BA"),
+)
+
+
+def make_init(generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: int) -> Callable:
+    """`Gan.init` of the generators in `chains` and a discriminator for each translation's domain.
+
+    Args:
+      generator, discriminator: modules.
+      chains: what is generated.
+      size: height and width of the images; 0 for points.
+    """
+    shape = (1, size, size, generator.channels) if size else (1, generator.channels)
+    gen_names = sorted({name for _, name, _ in chains})
+    disc_names = [f"D_{fake[-1]}" for fake in translations(chains)]
+
+    def side(module: nn.Module, names: Sequence[str], key: Array) -> Net:
+        keys = jax.random.split(key, len(names))  # every network has its own
+        made = {name: nets.init(module, k, jnp.zeros(shape)) for name, k in zip(names, keys, strict=True)}
+        return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
+
+    def init(key: Array, phase: Any) -> Pair:
+        gen_key, disc_key = jax.random.split(key)
+        return Pair(side(generator, gen_names, gen_key), side(discriminator, disc_names, disc_key))
+
+    return init
+
+
+def make_generate(module: nn.Module, chains: Sequence[Chain]) -> Callable:
+    """`Gan.generate`: all results of `chains`; those from real images come first."""
+
+    def generate(gen_params: Tree, gen_stats: Tree, batch: Tree, ctx: Ctx) -> tuple[Tree, Tree]:
+        x, new_stats = dict(batch), {}
+        for result, name, source in chains:
+            keys = ctx.keys(result) if ctx.train else None
+            x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], ctx.train, keys)
+            # The first pass is the one on real images; the pass on translations must not shift
+            # the averages that inference on real images relies on.
+            new_stats.setdefault(name, stats)
+        return {result: x[result] for result, _, _ in chains}, new_stats
+
+    return generate
+
+
+def make_translate(module: nn.Module) -> Callable:
+    """`Gan.translate`: "AtoB" is G_AB."""
+
+    def translate(gen_params: Tree, gen_stats: Tree, x: Array, direction: str, batch_statistics: bool = False) -> Array:
+        name = f"G_{direction[0]}{direction[-1]}"
+        return nets.apply(module, (gen_params[name], gen_stats[name]), x, batch_statistics)[0]
+
+    return translate
+
+
+def translations(chains: Sequence[Chain]) -> tuple[str, ...]:
+    """The results that discriminators judge: images of one domain made from real ones of the other."""
+    return tuple(result for result, _, source in chains if source in ("x_A", "x_B") and result[-1] != source[-1])
+
+
+def directions(chains: Sequence[Chain]) -> tuple[str, ...]:
+    """`Gan.directions`."""
+    return tuple(f"{fake[-2]}to{fake[-1]}" for fake in translations(chains))
+
+
+def grid(chains: Sequence[Chain]) -> tuple[tuple[str, ...], ...]:
+    """`Gan.grid`: source, translation, and the way back where there is one."""
+    back = {source: result for result, _, source in chains}
+    return tuple((f"x_{fake[-2]}", fake, *([back[fake]] if fake in back else [])) for fake in translations(chains))
