@@ -72,6 +72,8 @@ class Gan:
       directions: what translate accepts; the first is the default.
       grid: rows of names in batch or fakes, for the sample pictures.
       value_range: range of the networks' images; None for data that are not images.
+      pool: shape [size, h, w, c] of the history of fakes that the discriminators are shown from,
+        or None for the newest alone.
       size_multiple: image sizes that the generators take, as multiples; None: the training
         size alone.
       phase: step -> hashable, constant where nothing changes during training.
@@ -88,4 +90,5 @@ class Gan:
     grid: tuple[tuple[str, ...], ...]
     value_range: tuple[float, float] | None
     size_multiple: int | None
+    pool: tuple[int, ...] | None = None
     phase: Callable[[int], Hashable] = lambda step: None

@@ -33,6 +33,24 @@ def gan_gen(fake: Array) -> Array:
     return jnp.mean(jax.nn.softplus(-fake))
 
 
+def lsgan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
+    """The discriminator's least-squares terms (E (D(x) - 1)^2, E D(G(z))^2), of any shape.
+
+    References:
+      Mao et al. 2017, equation 9, without the halves; Zhu et al. 2017 (CycleGAN), section 4.
+    """
+    return jnp.mean(jnp.square(real - 1)), jnp.mean(jnp.square(fake))
+
+
+def lsgan_gen(fake: Array) -> Array:
+    """The generator's least-squares loss E (D(G(z)) - 1)^2, of any shape; references as `lsgan_disc`."""
+    return jnp.mean(jnp.square(fake - 1))
+
+
+# Name -> (discriminator's terms, generator's loss).
+ADVERSARIAL = {"log": (gan_disc, gan_gen), "lsgan": (lsgan_disc, lsgan_gen)}
+
+
 def _flat(x: Array) -> Array:
     return x.reshape(x.shape[0], -1)
 

@@ -88,6 +88,8 @@ def resolve(config: ml_collections.ConfigDict, images: int) -> ml_collections.Co
     for field in ("batch_size", "log_every", "sample_every", "checkpoint_every", "steps_per_call"):
         if train[field] < 1:
             raise UserError(f"train.{field}={train[field]} must be 1 or more")
+    if train.epochs and train.steps:
+        raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs} are both set; set one of them to 0")
     if train.epochs:
         train.steps = math.ceil(train.epochs * images / train.batch_size)
         train.epochs = 0

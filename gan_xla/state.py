@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
+from gan_xla import image_pool
 from gan_xla.contract import Gan, Net, Pair
 from gan_xla.errors import UserError
 
@@ -29,12 +30,14 @@ class TrainState:
     Attributes:
       step: number of turns played, int32 [].
       gen, disc: the two players.
+      pool: the image pool of methods that have one, else None.
       key: the run's root key, uint32 key data; the step's key is fold_in(key, step).
     """
 
     step: jax.Array
     gen: Player
     disc: Player
+    pool: image_pool.Pool | None
     key: jax.Array
 
 
@@ -96,6 +99,7 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
             step=jnp.zeros((), jnp.int32),
             gen=player(nets.gen, optimizer.gen),
             disc=player(nets.disc, optimizer.disc),
+            pool=image_pool.create(gan.judged, gan.pool) if gan.pool else None,
             key=jax.random.key_data(root),
         )
 

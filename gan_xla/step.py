@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import optax
 
+from gan_xla import image_pool
 from gan_xla.contract import Array, Ctx, Gan, Pair, Tree
 from gan_xla.errors import UserError
 from gan_xla.ranges import normalise
@@ -26,13 +27,15 @@ def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step:
 
 def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree, key: Array):
     """One turn of "d", "g", "dg" or "gd" on one batch; the generators run once."""
-    gen, disc = state.gen, state.disc
+    gen, disc, pool = state.gen, state.disc, state.pool
     ctx = Ctx(key=key, step=state.step, index=batch["index"])
     generate = partial(gan.generate, batch=batch, ctx=ctx)
     fakes, pull_back, gen_stats = jax.vjp(lambda p: generate(p, gen.stats), gen.params, has_aux=True)
     logs = {}
     if "d" in turn:
         judged = {name: fakes[name] for name in gan.judged}
+        if pool is not None:
+            judged, pool = image_pool.query(pool, judged, ctx, axis_name)
         loss = jax.value_and_grad(gan.disc_loss, has_aux=True)
         (_, (logs, stats)), grads = loss(disc.params, disc.stats, batch, judged, ctx)
         disc = _apply(disc, optimizer.disc, grads, stats, state.step, axis_name)
@@ -43,7 +46,7 @@ def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, ba
         (grads,) = pull_back(cotangents)
         gen = _apply(gen, optimizer.gen, grads, gen_stats, state.step, axis_name)
         logs = {**logs, **gen_logs}
-    return state.replace(gen=gen, disc=disc), logs
+    return state.replace(gen=gen, disc=disc, pool=pool), logs
 
 
 def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree):

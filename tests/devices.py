@@ -21,18 +21,25 @@ CASES = {
     # Feature matching is not a mean over samples; dropout is drawn per sample.
     "feature_matching": dict(config="discogan_reference", turns=("dg",)),
     "dropout": dict(config="discogan_unet", turns=("gd",)),
+    # The pool sees the samples of all devices, in their order; it is full in the second step.
+    # Batch norm, because biases before an instance norm move by what Adam makes of rounding.
+    "pool": dict(config="cyclegan", turns=("gd",), norm="batch"),
 }
+TINY = {"width": 4, "blocks": 1, "layers": 1}
 
 
-def configure(config: str, turns: tuple[str, ...], size: int = SIZE) -> ConfigDict:
-    """A tiny form of a shipped config."""
+def configure(config: str, turns: tuple[str, ...], size: int = SIZE, norm: str = "") -> ConfigDict:
+    """A tiny form of a shipped config; `norm` replaces the kind that it normalises by."""
     config = settings.load(config)
     config.data.image_size = size
     for side in (config.model.generator, config.model.discriminator):
-        side.update({"width": 4} if "width" in side else {"hidden": 8})
+        side.update({field: value for field, value in TINY.items() if field in side and side.net != "mlp"})
+        side.update({"norm": norm} if norm else {})
     config.train.turns = turns
-    if config.loss.feature_layers:
+    if config.loss.get("feature_layers"):
         config.loss.feature_layers = (0, 1)
+    if config.train.get("pool_size"):
+        config.train.pool_size = 20
     return config
 
 

@@ -31,9 +31,17 @@ TINY = (
 def _command(config: str, workdir, *flags: str) -> list[str]:
     """A training command of the shipped config at a tiny size, two steps long unless `flags` say otherwise."""
     shape = () if config.startswith("toy") else TINY
-    if settings.load(config).loss.feature_layers:  # of the angle experiments, with the 5-layer generator
+    if config == "cyclegan":  # the user's own directory by default, and the paper's 286 pixels
+        shape = (*shape, "--config.data.source=builtin", "--config.data.load_size=18")
+        shape = (*shape, "--config.model.generator.blocks=1", "--config.model.discriminator.layers=1")
+    if settings.load(config).loss.get("feature_layers"):  # of the angle experiments, with the 5-layer generator
         shape = (*shape, "--config.loss.feature_layers=(0,1)", "--config.model.generator.bottleneck=5")
-    short = ("--config.train.steps=2", "--config.train.steps_per_call=1", "--config.train.log_every=1")
+    short = (
+        "--config.train.steps=2",
+        "--config.train.epochs=0",
+        "--config.train.steps_per_call=1",
+        "--config.train.log_every=1",
+    )
     return ["main", f"--config=configs/{config}.py", f"--workdir={workdir}", *shape, *short, *flags]
 
 
@@ -170,6 +178,7 @@ MISTAKES = {
     ),
     "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
     "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
+    "steps and epochs": (["--config=discogan", "--config.train.epochs=3"], "train.steps=50000 and train.epochs=3"),
     "a batch of none": (["--config=discogan", "--config.train.batch_size=0"], "train.batch_size=0"),
     "too large a batch": (["--config=discogan", "--config.train.batch_size=999"], "fewer than train.batch_size=999"),
     "a size of no power": (["--config=discogan", "--config.data.image_size=48"], "data.image_size=48.*powers of two"),

@@ -20,13 +20,13 @@ def test_eight_devices_equal_one_after_three_steps():
     script = Path(__file__).with_name("devices.py")
     root = script.parent.parent
     done = subprocess.run(
-        [sys.executable, str(script), "feature_matching", "dropout"],
+        [sys.executable, str(script), "feature_matching", "dropout", "pool"],
         capture_output=True, text=True, check=False, cwd=root, env={**env, "PYTHONPATH": str(root)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result.pop("devices") == 8
-    assert set(result) == {"feature_matching", "dropout"}
+    assert set(result) == {"feature_matching", "dropout", "pool"}
     assert max(result.values()) < 1e-9, result
 
 

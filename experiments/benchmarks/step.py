@@ -40,7 +40,7 @@ def jax_step(spec: str, batch_size: int) -> Callable[[], None]:
     from gan_xla.state import create, optimizers
     from gan_xla.step import make_step
 
-    config = settings.load(spec)
+    config = settings.resolve(settings.load(spec), images=batch_size)
     gan = gans.build(config, axis_name=parallel.AXIS)
     optimizer = optimizers(config.optimizer, config.train.steps)
     state = create(gan, optimizer, config.seed)
@@ -87,7 +87,7 @@ def _check(spec: str, sides: list[str]) -> None:
     """Raises UserError where PyTorch has no form of the config."""
     config = settings.load(spec)
     paper = settings.load("discogan")
-    same = all(config[field] == paper[field] for field in ("gan", "loss")) and config.train.turns == paper.train.turns
+    same = config.gan == paper.gan and config.loss == paper.loss and config.train.turns == paper.train.turns
     if "torch" in sides and not (same and config.model.generator.net == "encoder_decoder"):
         raise UserError(f"--against=torch: there is no PyTorch form of {spec}; use configs/discogan.py")
 

@@ -1,0 +1,92 @@
+"""CycleGAN: Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017."""
+
+import ml_collections
+
+from gan_xla import losses, nets, translation
+from gan_xla.contract import Gan
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+
+IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
+
+
+def _losses(module, loss: ml_collections.FrozenConfigDict):
+    """(disc_loss, gen_loss) of the contract."""
+    disc_terms, gen_term = losses.ADVERSARIAL[loss.adversarial]
+    cycle_weight = {"A": loss.lambda_A, "B": loss.lambda_B}
+
+    def judge(disc_params, disc_stats, name, x):
+        (logits, _), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
+        return logits, stats
+
+    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """The discriminators' side of L_GAN, equation 1, in both domains, times `disc_weight`."""
+        logs, new_stats = {}, {}
+        for fake, x in fakes.items():
+            domain = fake[-1]
+            name = f"D_{domain}"
+            real_logits, new_stats[name] = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
+            fake_logits, _ = judge(disc_params, disc_stats, name, x)
+            logs[f"loss/{name}"] = loss.disc_weight * sum(disc_terms(real_logits, fake_logits))
+        total = sum(logs.values())
+        return total, ({"loss/D": total, **logs}, new_stats)
+
+    def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L(G, F, D_X, D_Y), equation 3, and L_identity, section 5.2; terms of weight 0 are left out."""
+        terms = {}
+        for fake in ("x_AB", "x_BA"):
+            domain = fake[-1]
+            if loss.gan_weight:
+                logits, _ = judge(disc_params, disc_stats, f"D_{domain}", fakes[fake])
+                terms[f"loss/gan_{domain}"] = loss.gan_weight * gen_term(logits)
+        for domain, weight in cycle_weight.items():
+            x = batch[f"x_{domain}"]
+            if weight:  # equation 2
+                back = fakes["x_ABA" if domain == "A" else "x_BAB"]
+                terms[f"loss/cycle_{domain}"] = weight * losses.l1(back, x)
+            if loss.lambda_identity:
+                identity = fakes[f"x_{domain}{domain}"]
+                terms[f"loss/identity_{domain}"] = weight * loss.lambda_identity * losses.l1(identity, x)
+        total = sum(terms.values())
+        return total, {"loss/G": total, **terms}
+
+    return disc_loss, gen_loss
+
+
+def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
+    """CycleGAN.
+
+    `config.loss`: `adversarial` (lsgan, or the log loss that it replaced), `gan_weight`,
+    `lambda_A` and `lambda_B` (weights of the cycle losses of A and B; 0 for the ablations:
+    without lambda_B forward, without lambda_A backward, without both GAN alone, without
+    gan_weight cycle alone), `lambda_identity` (times lambda_A or lambda_B), `disc_weight`;
+    `config.train.pool_size`, 0 for none.
+
+    Raises:
+      UserError: unknown names or values in `config.model` or `config.loss`.
+    """
+    loss = ml_collections.FrozenConfigDict(config.loss)
+    if loss.adversarial not in losses.ADVERSARIAL:
+        known = ", ".join(losses.ADVERSARIAL)
+        raise UserError(f"loss.adversarial={loss.adversarial!r} is unknown; use one of {known}")
+    if not (loss.gan_weight or loss.lambda_A or loss.lambda_B):
+        raise UserError("loss.gan_weight, loss.lambda_A and loss.lambda_B are all 0; nothing would be learnt")
+    size, pool_size = config.data.image_size, config.train.pool_size
+    generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
+    discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
+    chains = translation.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
+    disc_loss, gen_loss = _losses(discriminator, loss)
+    return Gan(
+        init=translation.make_init(generator, discriminator, chains, size),
+        generate=translation.make_generate(generator, chains),
+        disc_loss=disc_loss,
+        gen_loss=gen_loss,
+        translate=translation.make_translate(generator),
+        judged=translation.translations(chains),
+        turns=tuple(config.train.turns),
+        directions=translation.directions(chains),
+        grid=translation.grid(chains),
+        value_range=blocks.OUTPUTS[generator.output][1],
+        size_multiple=generator.size_multiple,
+        pool=(pool_size, size, size, generator.channels) if pool_size else None,
+    )

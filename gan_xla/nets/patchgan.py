@@ -1,0 +1,73 @@
+"""The PatchGAN family of discriminators (Isola et al. 2017, sections 3.2.2 and 4.4, appendix 6.1.2)."""
+
+import flax.linen as nn
+
+from gan_xla.contract import Array
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+from gan_xla.nets.convolution import Conv
+
+
+def _convolutions(layers: int) -> list[tuple[int, int, int]]:
+    """(kernel, stride, padding) of each convolution."""
+    if layers < 0:
+        raise UserError(f"model.discriminator.layers={layers}: takes 0 (pixels) and more")
+    return [(4, 2, 1)] * layers + [(4, 1, 1)] * 2 if layers else [(1, 1, 0)] * 3
+
+
+def receptive_field(layers: int) -> int:
+    """Height and width of the patch that one logit judges: 1, 16, 34, 70, 142, 286 for 0 to 5 layers."""
+    field = 1
+    for kernel, stride, _ in reversed(_convolutions(layers)):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+class Discriminator(nn.Module):
+    """One logit per patch: `layers` convolutions of stride 2, then two of stride 1.
+
+    At 3 layers the paper's C64-C128-C256-C512 and its last convolution, which judge 70x70
+    pixels; with no layers the 1x1 PixelGAN C64-C128. Normalised on all but the first and the
+    last convolution; biases where no batch norm follows. Conditional forms judge images that
+    the caller has concatenated.
+
+    Attributes:
+      size: not needed here: any size is judged, patch by patch.
+      width: channels of the first convolution; they double up to 8 times that.
+      layers: number of strided convolutions.
+      norm: kind of `blocks.Norm`.
+      axis_name: mapped axis that shares batch statistics.
+    """
+
+    size: int = 256
+    width: int = 64
+    layers: int = 3
+    norm: str = "instance"
+    axis_name: str | None = None
+
+    @property
+    def receptive_field(self) -> int:
+        """Height and width of the patch that one logit judges."""
+        return receptive_field(self.layers)
+
+    @nn.compact
+    def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
+        """[n, h, w, c] -> (logits [n, h', w', 1], activations of all convolutions but the last).
+
+        h' = h / 2^layers - 2, rounded down; h' = h without layers. There is no dropout.
+        """
+        *hidden, last = _convolutions(self.layers)
+        if self.layers and min(x.shape[1:3]) < 3 * 2**self.layers:
+            raise UserError(
+                f"model.discriminator.layers={self.layers} takes images from {3 * 2**self.layers} pixels on, "
+                f"not {x.shape[1]}x{x.shape[2]}"
+            )
+        features = []
+        for i, geometry in enumerate(hidden):
+            bias = i == 0 or self.norm != "batch"
+            x = Conv(self.width * min(2**i, 8), *geometry, use_bias=bias, **blocks.NORMAL)(x)
+            if i:
+                x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
+            x = nn.leaky_relu(x, 0.2)
+            features.append(x)
+        return Conv(1, *last, **blocks.NORMAL)(x), features

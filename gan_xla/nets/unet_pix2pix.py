@@ -1,0 +1,76 @@
+"""pix2pix's U-Net (Isola et al. 2017, section 3.2.1 and appendix 6.1.1)."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gan_xla.contract import Array
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+from gan_xla.nets.convolution import Conv, ConvTranspose
+
+
+class Generator(nn.Module):
+    """Strided convolutions down to one pixel and their mirror, with skips between equal sizes.
+
+    At 256 pixels C64-C128-C256-C512 (5 times) and back. The outermost layers and the innermost
+    convolution are not normalised. Dropout follows the authors' PyTorch code: on the layers up
+    with the most channels, except the innermost one (three at 256 pixels; the Lua code drops
+    out on the innermost three). Convolutions have biases unless batch norm is in use; the
+    outermost one up always has.
+
+    Attributes:
+      size: height and width of the training images.
+      width: channels of the first level; they double up to 8 times that.
+      levels: number of strided convolutions; None for log2(size), down to one pixel.
+      dropout: rate.
+      norm: kind of `blocks.Norm`.
+      channels: image channels of the output.
+      output: "tanh", "sigmoid" or "linear".
+      axis_name: mapped axis that shares batch statistics.
+    """
+
+    size: int = 256
+    width: int = 64
+    levels: int | None = None
+    dropout: float = 0.5
+    norm: str = "batch"
+    channels: int = 3
+    output: str = "tanh"
+    axis_name: str | None = None
+
+    @property
+    def size_multiple(self) -> int:
+        """Sizes that the parameters fit, as multiples.
+
+        Raises:
+          UserError: sizes that `levels` cannot halve, or no power of two where it is None.
+        """
+        levels = max(self.size, 1).bit_length() - 1 if self.levels is None else self.levels
+        if levels < 2:
+            raise UserError(f"data.image_size={self.size}, model.generator.levels={self.levels}: 2 levels at least")
+        if self.size % 2**levels:
+            takes = "powers of two unless levels is set" if self.levels is None else f"multiples of {2**levels}"
+            raise UserError(f"data.image_size={self.size}: this network takes {takes}")
+        return 2**levels
+
+    @nn.compact
+    def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
+        """[n, h, w, c] -> [n, h, w, channels], h and w multiples of `size_multiple`."""
+        options = {"use_bias": self.norm != "batch", **blocks.NORMAL}
+
+        def norm(x):
+            return blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
+
+        widths = [self.width * min(2**i, 8) for i in range(self.size_multiple.bit_length() - 1)]
+        skips = []
+        for i, width in enumerate(widths):
+            x = Conv(width, 4, 2, 1, **options)(nn.leaky_relu(x, 0.2) if i else x)
+            x = norm(x) if 0 < i < len(widths) - 1 else x
+            skips.append(x)
+        for i, skip in enumerate(reversed(skips[:-1])):
+            x = norm(ConvTranspose(skip.shape[-1], 4, 2, 1, **options)(nn.relu(x)))
+            if i and skip.shape[-1] == 8 * self.width:
+                x = blocks.dropout(x, keys, i - 1, self.dropout)
+            x = jnp.concatenate([skip, x], axis=-1)
+        x = ConvTranspose(self.channels, 4, 2, 1, **blocks.NORMAL)(nn.relu(x))
+        return blocks.OUTPUTS[self.output][0](x)

@@ -1,0 +1,106 @@
+"""The PatchGAN family's receptive fields; shapes and first weights of the networks played with it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_xla import nets
+from gan_xla.errors import UserError
+from gan_xla.nets import patchgan, resnet, unet_pix2pix
+
+
+def _shape(module, *shape):
+    """Shape of the output (of a discriminator's logits and activations) for images of this shape."""
+    x = jnp.zeros(shape)
+    net = jax.eval_shape(lambda key: nets.init(module, key, x), jax.random.key(0))
+    return jax.tree.map(lambda y: y.shape, jax.eval_shape(lambda n: nets.apply(module, n, x, True)[0], net))
+
+
+@pytest.mark.parametrize("layers, field", [(0, 1), (1, 16), (3, 70), (5, 286)])
+def test_a_logit_judges_exactly_its_receptive_field(layers, field):
+    # Without normalisation, which would let every pixel act on every logit. In an image of two
+    # pixels more than the field, the middle logit judges all but the border.
+    module = patchgan.Discriminator(width=1, layers=layers, norm="none")
+    assert patchgan.receptive_field(layers) == module.receptive_field == field
+    x = jax.random.normal(jax.random.key(0), (1, field + 2, field + 2, 1))
+    shapes = jax.eval_shape(lambda key: nets.init(module, key, x), jax.random.key(1))
+    net = jax.tree.map(lambda leaf: np.random.default_rng(1).normal(size=leaf.shape).astype(np.float32), shapes)
+
+    def logit(x):
+        logits = nets.apply(module, net, x, True)[0][0]
+        return logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
+
+    expected = np.zeros((field + 2, field + 2), bool)
+    expected[1:-1, 1:-1] = True
+    np.testing.assert_array_equal(jax.jit(jax.grad(logit))(x)[0, :, :, 0] != 0, expected)
+
+
+@pytest.mark.parametrize(
+    "layers, channels, logits, widths",
+    [
+        (0, 3, (2, 96, 160, 1), [4, 8]),
+        (1, 1, (2, 46, 78, 1), [4, 8]),
+        (3, 6, (2, 10, 18, 1), [4, 8, 16, 32]),
+        (5, 4, (2, 1, 3, 1), [4, 8, 16, 32, 32, 32]),
+    ],
+)
+def test_patchgan_gives_logits_by_patch_and_the_activations_before_them(layers, channels, logits, widths):
+    shape, features = _shape(patchgan.Discriminator(width=4, layers=layers), 2, 96, 160, channels)
+    assert shape == logits and [feature[-1] for feature in features] == widths
+
+
+@pytest.mark.parametrize("norm, biased", [("batch", [True, False, False, True]), ("none", [True] * 4)])
+def test_patchgan_has_biases_where_no_batch_norm_follows(norm, biased):
+    module = patchgan.Discriminator(width=4, layers=2, norm=norm)
+    params = jax.eval_shape(lambda key: nets.init(module, key, jnp.zeros((1, 16, 16, 3))), jax.random.key(0)).params
+    assert ["bias" in params[f"Conv_{i}"] for i in range(4)] == biased
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    "module, height, width",
+    [
+        (resnet.Generator(width=4, blocks=1, norm="batch"), 8, 20),
+        (resnet.Generator(width=4, blocks=1, upsample="resize"), 12, 8),
+        (unet_pix2pix.Generator(size=32, width=4), 32, 64),
+        (unet_pix2pix.Generator(size=48, levels=3, width=4, norm="instance"), 24, 8),
+    ],
+)
+def test_generators_keep_rectangles_that_are_multiples(module, height, width, channels):
+    assert height % module.size_multiple == 0 and width % module.size_multiple == 0
+    assert _shape(module.clone(channels=channels), 2, height, width, 3) == (2, height, width, channels)
+    assert _shape(module, 2, height, width, channels) == (2, height, width, 3)
+
+
+@pytest.mark.parametrize("size, blocks", [(128, 6), (256, 9)])
+def test_the_number_of_residual_blocks_follows_the_size(size, blocks):
+    module = resnet.Generator(size=size, width=2)
+    params = jax.eval_shape(lambda key: nets.init(module, key, jnp.zeros((1, 8, 8, 3))), jax.random.key(0)).params
+    assert len([name for name in params if name.startswith("Conv_")]) == 4 + 2 * blocks
+
+
+def test_weights_begin_as_in_dcgan():
+    module = unet_pix2pix.Generator(size=8, width=16)
+    params = jax.jit(lambda key: nets.init(module, key, jnp.zeros((1, 8, 8, 3))))(jax.random.key(0)).params
+    kernel, scale = params["Conv_2"]["kernel"], params["Norm_1"]["BatchNorm_0"]["scale"]
+    assert abs(kernel.mean()) < 1e-3 and abs(kernel.std() - 0.02) < 1e-3
+    assert abs(scale.mean() - 1) < 0.02 and 0.01 < scale.std() < 0.03
+    assert not params["ConvTranspose_2"]["bias"].any() and not params["Norm_1"]["BatchNorm_0"]["bias"].any()
+
+
+@pytest.mark.parametrize(
+    "module, size, message",
+    [
+        (patchgan.Discriminator(layers=5), 64, "model.discriminator.layers=5 takes images from 96 pixels on"),
+        (patchgan.Discriminator(layers=-1), 64, "model.discriminator.layers=-1"),
+        (resnet.Generator(size=30), 30, "data.image_size=30.*multiples of 4"),
+        (resnet.Generator(upsample="bilinear"), 32, "model.generator.upsample='bilinear'.*transpose, resize"),
+        (unet_pix2pix.Generator(size=48), 48, "data.image_size=48.*powers of two unless levels is set"),
+        (unet_pix2pix.Generator(size=48, levels=5), 48, "data.image_size=48.*multiples of 32"),
+        (unet_pix2pix.Generator(size=48, levels=1), 48, "model.generator.levels=1"),
+    ],
+)
+def test_what_a_network_cannot_take_is_an_error_that_names_the_field(module, size, message):
+    with pytest.raises(UserError, match=message):
+        _shape(module, 1, size, size, 3)
