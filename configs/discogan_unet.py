@@ -8,7 +8,7 @@ log loss on logits, mean squared reconstruction error, all sums of two halved; b
 from one forward pass. With aligned pairs (`--config.data.paired=True` and two directories of
 equal names) `--config.loss.pixel_weight=0.5` adds the pixelwise loss.
 
-:quick: 32x32 images, half the channels, batch 16, 3000 steps, reconstruction weighted 5 times
+:quick: 32x32 images, half the channels, batch 16, 2000 steps, reconstruction weighted 5 times
 more, random crops and mirroring, a learning rate of 4e-4 that falls to zero over the second half.
 """
 
@@ -80,7 +80,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 model=dict(generator=dict(width=32), discriminator=dict(width=32)),
                 loss=dict(reconstruction_weight=2.5),
                 optimizer=dict(learning_rate=4e-4, schedule="linear"),
-                train=dict(steps=3000, batch_size=16, sample_every=500, checkpoint_every=500),
+                train=dict(steps=2000, batch_size=16, sample_every=500, checkpoint_every=500),
             )
         )
     elif variant:

@@ -63,6 +63,35 @@ def make_generate(module: nn.Module, chains: Sequence[Chain]) -> Callable:
     return generate
 
 
+def judge(module: nn.Module, disc_params: Tree, disc_stats: Tree, name: str, x: Array):
+    """(logits, activations, statistics after the call) of the discriminator `name` on x."""
+    (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
+    return logits, features, stats
+
+
+def make_disc_loss(module: nn.Module, terms: Callable, weight: float) -> Callable:
+    """`Gan.disc_loss`: the sum over both domains of `weight` times the terms on real and fake.
+
+    Args:
+      module: the discriminator.
+      terms: (real logits, fake logits) -> (loss on real, loss on fake), of `losses.ADVERSARIAL`.
+      weight: factor of each domain's sum.
+    """
+
+    def disc_loss(disc_params: Tree, disc_stats: Tree, batch: Tree, fakes: Tree, ctx: Ctx):
+        logs, new_stats = {}, {}
+        for fake, x in fakes.items():
+            domain = fake[-1]
+            name = f"D_{domain}"
+            real_logits, _, new_stats[name] = judge(module, disc_params, disc_stats, name, batch[f"x_{domain}"])
+            fake_logits, _, _ = judge(module, disc_params, disc_stats, name, x)
+            logs[f"loss/{name}"] = weight * sum(terms(real_logits, fake_logits))
+        total = sum(logs.values())
+        return total, ({"loss/D": total, **logs}, new_stats)
+
+    return disc_loss
+
+
 def make_translate(module: nn.Module) -> Callable:
     """`Gan.translate`: "AtoB" is G_AB."""
 

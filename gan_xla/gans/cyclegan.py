@@ -10,26 +10,10 @@ from gan_xla.nets import blocks
 IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
 
 
-def _losses(module, loss: ml_collections.FrozenConfigDict):
-    """(disc_loss, gen_loss) of the contract."""
-    disc_terms, gen_term = losses.ADVERSARIAL[loss.adversarial]
+def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
+    """`Gan.gen_loss` of the contract."""
+    _, gan_term = losses.ADVERSARIAL[loss.adversarial]
     cycle_weight = {"A": loss.lambda_A, "B": loss.lambda_B}
-
-    def judge(disc_params, disc_stats, name, x):
-        (logits, _), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
-        return logits, stats
-
-    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """The discriminators' side of L_GAN, equation 1, in both domains, times `disc_weight`."""
-        logs, new_stats = {}, {}
-        for fake, x in fakes.items():
-            domain = fake[-1]
-            name = f"D_{domain}"
-            real_logits, new_stats[name] = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
-            fake_logits, _ = judge(disc_params, disc_stats, name, x)
-            logs[f"loss/{name}"] = loss.disc_weight * sum(disc_terms(real_logits, fake_logits))
-        total = sum(logs.values())
-        return total, ({"loss/D": total, **logs}, new_stats)
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
         """L(G, F, D_X, D_Y), equation 3, and L_identity, section 5.2; terms of weight 0 are left out."""
@@ -37,8 +21,8 @@ def _losses(module, loss: ml_collections.FrozenConfigDict):
         for fake in ("x_AB", "x_BA"):
             domain = fake[-1]
             if loss.gan_weight:
-                logits, _ = judge(disc_params, disc_stats, f"D_{domain}", fakes[fake])
-                terms[f"loss/gan_{domain}"] = loss.gan_weight * gen_term(logits)
+                logits, _, _ = translation.judge(module, disc_params, disc_stats, f"D_{domain}", fakes[fake])
+                terms[f"loss/gan_{domain}"] = loss.gan_weight * gan_term(logits)
         for domain, weight in cycle_weight.items():
             x = batch[f"x_{domain}"]
             if weight:  # equation 2
@@ -50,7 +34,7 @@ def _losses(module, loss: ml_collections.FrozenConfigDict):
         total = sum(terms.values())
         return total, {"loss/G": total, **terms}
 
-    return disc_loss, gen_loss
+    return gen_loss
 
 
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
@@ -75,12 +59,12 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
     discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
     chains = translation.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
-    disc_loss, gen_loss = _losses(discriminator, loss)
+    disc_terms, _ = losses.ADVERSARIAL[loss.adversarial]
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size),
         generate=translation.make_generate(generator, chains),
-        disc_loss=disc_loss,
-        gen_loss=gen_loss,
+        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equation 1
+        gen_loss=_gen_loss(discriminator, loss),
         translate=translation.make_translate(generator),
         judged=translation.translations(chains),
         turns=tuple(config.train.turns),

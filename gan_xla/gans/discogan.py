@@ -34,28 +34,16 @@ def _trade_off(schedule: Sequence[tuple[int, float]], step: Array) -> tuple[Arra
     return 1 - rate, rate
 
 
-def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
-    """(disc_loss, gen_loss) of the contract."""
+def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
+    """`Gan.gen_loss` of the contract."""
     distance = losses.RECONSTRUCTION[loss.reconstruction]
 
     def judge(disc_params, disc_stats, name, x):
-        (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
+        logits, features, _ = translation.judge(module, disc_params, disc_stats, name, x)
         if loss.feature_layers and max(loss.feature_layers) >= len(features):
             layers = tuple(loss.feature_layers)
             raise UserError(f"loss.feature_layers={layers}: the discriminator has layers 0 to {len(features) - 1}")
-        return logits, [features[i] for i in loss.feature_layers], stats
-
-    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """L_D = L_DA + L_DB, equation 8; L_DB = -E log D_B(x_B) - E log(1 - D_B(x_AB)), equation 7."""
-        logs, new_stats = {}, {}
-        for fake, x in fakes.items():
-            domain = fake[-1]
-            name = f"D_{domain}"
-            real_logits, _, new_stats[name] = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
-            fake_logits, _, _ = judge(disc_params, disc_stats, name, x)
-            logs[f"loss/{name}"] = loss.disc_weight * sum(losses.gan_disc(real_logits, fake_logits))
-        total = sum(logs.values())
-        return total, ({"loss/D": total, **logs}, new_stats)
+        return logits, [features[i] for i in loss.feature_layers]
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
         """L_G = L_GAN_B + L_CONST_A + L_GAN_A + L_CONST_B, equation 6; weights from the config."""
@@ -69,11 +57,11 @@ def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: st
                 )
                 continue
             name = f"D_{domain}"
-            logits, features, _ = judge(disc_params, disc_stats, name, fakes[fake])
+            logits, features = judge(disc_params, disc_stats, name, fakes[fake])
             # L_GAN, equation 3
             terms[f"loss/gan_{domain}"] = gan_factor * loss.gan_weight * losses.gan_gen(logits)
             if loss.feature_weight:
-                _, real_features, _ = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
+                _, real_features = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
                 matching = losses.feature_matching(real_features, features, axis_name)
                 terms[f"loss/feature_{domain}"] = gan_factor * loss.feature_weight * matching
             if loss.pixel_weight:
@@ -81,7 +69,7 @@ def _losses(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: st
         total = sum(terms.values())
         return total, {"loss/G": total, **terms}
 
-    return disc_loss, gen_loss
+    return gen_loss
 
 
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
@@ -108,12 +96,11 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     size = config.data.image_size
     generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
     discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
-    disc_loss, gen_loss = _losses(discriminator, chains, loss, axis_name)
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size),
         generate=translation.make_generate(generator, chains),
-        disc_loss=disc_loss,
-        gen_loss=gen_loss,
+        disc_loss=translation.make_disc_loss(discriminator, losses.gan_disc, loss.disc_weight),  # equations 7, 8
+        gen_loss=_gen_loss(discriminator, chains, loss, axis_name),
         translate=translation.make_translate(generator),
         judged=translation.translations(chains),
         turns=tuple(config.train.turns),
