@@ -3,9 +3,10 @@
   python -m experiments.azimuth
 
 Trains DiscoGAN, a GAN with one-way reconstruction and a standard GAN (the :quick forms of their
-configs, at the width and size given) on the built-in chairs and cars, translates chairs to cars, and lets a regressor that was trained on real cars read the
-azimuth of the result. Run again, it resumes, and skips what is finished. Writes results.json,
-scatter.png, and a picture for each method; of several seeds the figures show the one of median correlation.
+configs, at the width and size given) on the built-in chairs and cars, translates chairs to cars,
+and lets a regressor that was trained on real cars read the azimuth of the result. Run again, it
+resumes, and skips what is finished. Writes results.json, scatter.png, and a picture for each
+method; of several seeds the figures show the one of median correlation.
 """
 
 import argparse

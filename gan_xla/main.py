@@ -4,7 +4,7 @@ Train, or resume what the same command began:
   python -m gan_xla.main --config=configs/discogan.py:quick
 Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
-Any field of the config is a flag: --config.train.batch_size=32. The list of all flags: --helpfull.
+Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
 
 import logging

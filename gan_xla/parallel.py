@@ -20,11 +20,6 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "gan_xla" / "jax"))
 
 
-def is_main() -> bool:
-    """True in the process that writes logs and pictures."""
-    return jax.process_index() == 0
-
-
 def describe() -> str:
     """The devices in a few words, such as "8 x cpu"."""
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
