@@ -18,8 +18,12 @@ setup(
     package_data={"gan_xla.data": ["objects/*"]},
     install_requires=[
         "absl-py",
+        # tensorflow-datasets requires it on Linux only.
+        "array_record>=0.8; platform_system != 'Windows'",
         "etils[epath]",
         "flax>=0.12",
+        # tensorflow-datasets 4.9.10 downloads nothing without it and does not require it.
+        "importlib_resources",
         "jax>=0.10",
         "ml-collections>=1.1",
         "numpy",

@@ -17,56 +17,77 @@ from gan_xla.errors import UserError
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 WHITE = (255, 255, 255)
 
+FITS = ("stretch", "crop", "pad")
+
 # What Pillow's decoders raise on damaged files; OSError covers truncated and unknown ones.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
-def read(path, channels=3, background=WHITE):
-    """Decodes an image file into 8-bit pixels, upright and without transparency.
+class Unreadable(UserError):
+    """An image file is missing, truncated or no image."""
 
-    EXIF orientation is applied, animated files give their first frame, 16-bit
-    greyscale is scaled to 8 bits, and transparent pixels are composed on
-    `background`.
+
+def read(file, channels=3, background=WHITE, name=None):
+    """Decodes an image file into 8-bit pixels, upright.
+
+    EXIF orientation is applied and animated files give their first frame.
+    16-bit greyscale is scaled to the nearest of 8 bits; 16-bit colour gives
+    its high bytes, which is within one level of that.
 
     Args:
-      path: a PNG, JPEG, WebP, BMP or GIF file.
-      channels: 3 for RGB, 1 for greyscale.
-      background: RGB colour, 0 to 255, behind transparent pixels.
+      file: a PNG, JPEG, WebP, BMP or GIF file: its path, its bytes or an open binary file.
+      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha (255 where the file has none).
+      background: RGB colour, 0 to 255, behind transparent pixels; 4 channels do not need it.
+      name: what messages call the file; default: its path.
     Returns:
       uint8 [h, w, channels].
     Raises:
-      UserError: the file is missing, truncated or no image; the message names it.
+      Unreadable: the file is missing, truncated or no image; the message names it.
     """
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, not {channels}")
+    if channels not in (1, 3, 4):
+        raise ValueError(f"channels must be 1, 3 or 4, not {channels}")
+    if name is None:
+        name = file if isinstance(file, (str, os.PathLike)) else "image"
     try:
-        with Image.open(path) as file:
-            file.load()
-            rgb = _to_rgb(ImageOps.exif_transpose(file), background)
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
+            deep = ";16B" in str(opened.tile)  # known before loading only
+            opened.load()
+            pixels = _pixels(ImageOps.exif_transpose(opened), deep)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except _UNREADABLE as error:
+        raise Unreadable(f"{name}: no such file") from None
+    except _DAMAGED as error:
         # An UnidentifiedImageError repeats the path; other reasons are worth showing.
         reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove it") from error
-    if channels == 1:
-        return np.asarray(Image.fromarray(rgb).convert("L"))[..., None]
-    return rgb
+        raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
+    transparent = pixels.shape[-1] == 4
+    if channels == 4:
+        return pixels if transparent else np.insert(pixels, 3, 255, axis=-1)
+    rgb = compose(pixels, background) if transparent else pixels
+    return luminance(rgb) if channels == 1 else rgb
 
 
-def _to_rgb(image, background):
-    """uint8 [h, w, 3] of a decoded Pillow image of any mode."""
+def _pixels(image, deep):
+    """uint8 [h, w, 3], or [h, w, 4] with transparency, of a decoded Pillow image of any mode.
+
+    `deep`: the file has 16 bits a channel.
+    """
+    transparency = image.info.get("transparency")
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16-bit greyscale at 255 instead of scaling it.
         wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        grey = np.repeat(((wide * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=-1)
+        if transparency is None:
+            return grey
+        return np.dstack([grey, np.where(wide == transparency, 0, 255).astype(np.uint8)])
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if deep and isinstance(transparency, tuple):
+        # Pillow keeps the pixels' high bytes, but compares them with the low bytes of this colour.
+        image.info["transparency"] = tuple(value >> 8 for value in transparency)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or transparency is not None:
         # Pillow goes from La to RGBA by way of LA only.
         straight = image.convert("LA") if image.mode == "La" else image
-        return compose(np.asarray(straight.convert("RGBA")), background)
+        return np.array(straight.convert("RGBA"))
     return np.array(image.convert("RGB"))
 
 
@@ -85,6 +106,11 @@ def compose(rgba, background=WHITE):
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
+def luminance(rgb):
+    """Greyscale uint8 [h, w, 1] of uint8 [h, w, 3]: 0.299 R + 0.587 G + 0.114 B."""
+    return np.asarray(Image.fromarray(rgb).convert("L"))[..., None]
+
+
 def resize(image, size):
     """Resizes with Pillow's bicubic filter, which is antialiased when it shrinks.
 
@@ -99,6 +125,70 @@ def resize(image, size):
         return image
     resized = _to_pillow(image).resize((int(width), int(height)), Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(height, width, image.shape[-1])
+
+
+def fit(image, size, how="stretch", background=WHITE):
+    """Makes an image square.
+
+    Args:
+      image: uint8 [h, w, c] with c = 1, 3 or 4.
+      size: side of the square in pixels.
+      how: "stretch" to the square, "crop" the largest centred square, or "pad" the whole image,
+        centred, with the background.
+      background: RGB colour of the padding, where 4 channels are transparent and 1 has its luminance.
+    Returns:
+      uint8 [size, size, c].
+    Raises:
+      UserError: `how` is none of these.
+    """
+    check_fit(how)
+    if how == "pad":
+        rows, columns = _window(image.shape, size)
+        padded = np.empty((size, size, image.shape[-1]), np.uint8)
+        padded[:] = _padding(background, image.shape[-1])
+        padded[rows, columns] = resize(image, (rows.stop - rows.start, columns.stop - columns.start))
+        return padded
+    if how == "crop":
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        image = image[top : top + side, left : left + side]
+    return resize(image, size)
+
+
+def unfit(image, shape, how):
+    """Cuts the padding of `fit` off, so that the image has its original's aspect ratio again.
+
+    Args:
+      image: [s, s, c], made from an image that `fit` made square.
+      shape: (height, width) of the original; more entries are ignored.
+      how: as in `fit`; only "pad" has something to cut off.
+    Returns:
+      [h, w, c], where the longer of h and w is s.
+    Raises:
+      UserError: `how` is unknown.
+    """
+    check_fit(how)
+    return image[_window(shape, image.shape[0])] if how == "pad" else image
+
+
+def check_fit(how):
+    """Raises UserError for an unknown value of data.fit."""
+    if how not in FITS:
+        raise UserError(f"data.fit={how!r} is unknown; use one of: {', '.join(FITS)}")
+
+
+def _window(shape, size):
+    """The rows and columns (two slices) of a padded square that hold an image of `shape`."""
+    height, width = shape[:2]
+    longer = max(height, width)
+    sides = [max(1, (length * size + longer // 2) // longer) for length in (height, width)]
+    return tuple(slice((size - side) // 2, (size - side) // 2 + side) for side in sides)
+
+
+def _padding(background, channels):
+    """The pixel of `channels` values that padding repeats."""
+    colour = np.asarray(background, np.uint8)
+    return {1: luminance(colour[None, None])[0, 0], 3: colour, 4: np.append(colour, np.uint8(0))}[channels]
 
 
 def encode(image):

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_collections
 from absl import flags
@@ -74,16 +76,20 @@ def default_workdir(spec: str) -> str:
     return f"runs/{Path(path).stem}{'-' + variant if variant else ''}"
 
 
-def resolve(config: ml_collections.ConfigDict, images: int) -> ml_collections.ConfigDict:
+def resolve(
+    config: ml_collections.ConfigDict, images: int, fields: Mapping[str, Any] | None = None
+) -> ml_collections.ConfigDict:
     """A copy in which `train.epochs` has become `train.steps`, checked for impossible values.
 
     Args:
       config: as given by the user.
-      images: training images of the larger domain.
+      images: training images that an epoch shows.
+      fields: of `data` that reading the data has made known, such as the names of the labels.
     Raises:
       UserError: an impossible value.
     """
     config = ml_collections.ConfigDict(config.to_dict())
+    config.data.update(fields or {})
     train = config.train
     for field in ("batch_size", "log_every", "sample_every", "checkpoint_every", "steps_per_call"):
         if train[field] < 1:

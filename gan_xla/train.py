@@ -98,6 +98,7 @@ def _batches(config: ml_collections.ConfigDict, dataset: data.Dataset, start: in
 
     batches = pipeline.batches(
         dataset.train,
+        others=[part.train for part in dataset.others],
         batch_size=config.train.batch_size,
         seed=config.seed,
         start=start,
@@ -152,7 +153,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     """
     parallel.use_compilation_cache()
     dataset = data.load(config.data)
-    config = settings.resolve(config, max(len(source) for source in dataset.train))
+    config = settings.resolve(config, dataset.images, dataset.fields)
     gan = gans.build(config, axis_name=parallel.AXIS)
     optimizer = optimizers(config.optimizer, config.train.steps)
     programs = _programs(config, gan, optimizer)

@@ -1,19 +1,17 @@
-import logging
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import ml_collections
 import numpy as np
 import pytest
 
 from gan_xla import data, images
-from gan_xla.data import builtin, folder, gmm, pipeline
+from gan_xla.data import builtin, gmm, pipeline, sources
 from gan_xla.errors import UserError
 
 
 def section(**fields):
-    return SimpleNamespace(**fields)
+    return ml_collections.ConfigDict(fields)
 
 
 def numbered(count, size=4, key="x_A"):
@@ -35,14 +33,6 @@ def joined(calls, key):
     return np.concatenate([call[key] for call in calls])
 
 
-def save(directory, names, seed=0):
-    directory.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng([seed, *directory.name.encode()])
-    for name in names:
-        images.write(directory / name, generator.integers(0, 256, (10, 12, 3), np.uint8))
-    return directory
-
-
 # Sources
 
 
@@ -55,7 +45,7 @@ def test_importing_the_package_and_its_sources_does_not_import_tensorflow():
 
 
 def test_an_unknown_source_lists_the_known_ones():
-    with pytest.raises(UserError, match="data.source='web'.*builtin, folder, gmm"):
+    with pytest.raises(UserError, match="data.source='web'.*builtin, folder, gmm, tfds$"):
         data.load(section(source="web"))
     with pytest.raises(UserError, match="data.source='pipeline'"):
         data.load(section(source="pipeline"))
@@ -87,6 +77,30 @@ def test_test_batch_spreads_over_the_test_rows_of_each_domain():
     batch = data.test_batch(dataset, 8)
     assert (batch["x_A"][:, 0, 0, 0] // 5).tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
     assert batch["x_B"][:, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_labels_and_domains_are_refused_when_they_contradict_each_other():
+    assert sources.labels(section()) == () and sources.domains(section(domain_a=None)) == ("", "")
+    assert sources.labels(section(labels=(3, "cat"))) == ("3", "cat")
+    for fields, message in (
+        ({"labels": ("a", "b", "a")}, "a name is there twice"),
+        ({"domain_a": "cat"}, "data.domain_a='cat' is set but data.domain_b is not"),
+        ({"domain_a": "a", "domain_b": "b", "labels": ("a",)}, "both set; set one kind only"),
+    ):
+        with pytest.raises(UserError, match=message):
+            sources.labels(section(**fields)), sources.domains(section(**fields))
+
+
+def test_an_unknown_name_suggests_the_nearest_or_lists_them():
+    assert sources.suggest("blond_hair", ["Bald", "Blond_Hair", "Young"]) == "did you mean Blond_Hair?"
+    assert sources.suggest("zzz", ["cat", "dog"]) == "use one of: cat, dog"
+    assert len(sources.suggest("zzz", [f"a{i}" for i in range(1000)])) < 400
+
+
+def test_no_more_than_two_hundred_images_are_held_out():
+    assert [sources.kept(count, "") for count in (5000, 100, 30, 2)] == [4800, 90, 27, 1]
+    with pytest.raises(UserError, match="photos: 1 image is not enough"):
+        sources.kept(1, "photos")
 
 
 def test_test_batch_of_the_builtin_images_shows_several_orientations():
@@ -169,8 +183,21 @@ def test_resizing_keeps_the_edges_free_of_colours_from_under_the_alpha():
     assert np.abs(small - blocks).mean() < 2.5
 
 
+def test_builtin_images_have_the_channels_that_are_asked_for():
+    grey, rgb, rgba = (
+        data.load(section(source="builtin", name="cars2cars", image_size=64, channels=c)).test[0] for c in (1, 3, 4)
+    )
+    assert [source.spec["x_A"][0] for source in (grey, rgb, rgba)] == [(64, 64, 1), (64, 64, 3), (64, 64, 4)]
+    rows = np.arange(3)
+    np.testing.assert_array_equal(images.compose(rgba.read(rows)["x_A"]), rgb.read(rows)["x_A"])
+    luminance = rgb.read(rows)["x_A"] @ [0.299, 0.587, 0.114]
+    assert np.abs(grey.read(rows)["x_A"][..., 0] - luminance).max() < 1
+    with pytest.raises(UserError, match="data.channels=2: use 1"):
+        data.load(section(source="builtin", name="cars2cars", channels=2))
+
+
 def test_an_unknown_builtin_name_lists_the_known_ones():
-    with pytest.raises(UserError, match="data.name='dogs'.*chairs2cars, chairs2chairs, cars2cars, gmm"):
+    with pytest.raises(UserError, match="data.name='dogs'.*chairs2cars, chairs2chairs, cars2cars, .*gmm"):
         data.load(section(source="builtin", name="dogs", image_size=64))
 
 
@@ -202,121 +229,6 @@ def test_toy_is_float32_points_under_both_names(fields):
     dataset = data.load(section(**fields))
     assert [source.spec for source in dataset.train] == [{"x_A": ((2,), np.float32)}, {"x_B": ((2,), np.float32)}]
     assert not np.isin(dataset.test[0].read(np.arange(100))["x_A"][:, 0], gmm.points("A", "train")[:, 0]).any()
-
-
-# Folders
-
-
-def test_folder_layout_with_four_directories(tmp_path):
-    for name, count in (("trainA", 5), ("trainB", 4), ("testA", 3), ("testB", 2)):
-        save(tmp_path / name, [f"{i}.png" for i in range(count)])
-    dataset = data.load(section(source="folder", path=str(tmp_path), image_size=8, load_size=9))
-    assert [len(source) for source in dataset.train + dataset.test] == [5, 4, 3, 2]
-    assert "5 + 4 training and 3 + 2 test images" in dataset.about
-    rows = dataset.train[1].read(np.array([2, 0]))["x_B"]
-    for row, name in zip(rows, ("2.png", "0.png")):
-        np.testing.assert_array_equal(row, images.resize(images.read(tmp_path / "trainB" / name), 9))
-    assert dataset.test[0].read(np.array([0]))["x_A"].shape == (1, 8, 8, 3)
-
-
-def test_a_path_may_start_with_the_home_directory(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("trainA", "trainB"):
-        save(tmp_path / "set" / name, ["1.png", "2.png", "3.png"])
-    dataset = data.load(section(source="folder", path="~/set", image_size=8))
-    assert "2 + 2 training and 1 + 1 test images" in dataset.about
-
-
-def test_two_directories_hold_out_the_last_tenth_by_name_and_say_so(tmp_path):
-    names = [f"{i:02}.png" for i in range(30)]
-    a, b = save(tmp_path / "cats", names), save(tmp_path / "dogs", names[:7])
-    dataset = data.load(section(source="folder", path_a=str(a), path_b=str(b), image_size=8))
-    assert "27 + 6 training and 3 + 1 test images" in dataset.about and "held out" in dataset.about
-    np.testing.assert_array_equal(
-        dataset.test[0].read(np.array([0]))["x_A"][0], images.resize(images.read(a / "27.png"), 8)
-    )
-
-
-def test_no_more_than_two_hundred_images_are_held_out():
-    train, test = folder._hold_out({"x_A": list(range(5000))})
-    assert (len(train["x_A"]), test["x_A"][0], test["x_A"][-1]) == (4800, 4800, 4999)
-
-
-def test_paired_directories_give_one_source_with_matching_rows(tmp_path):
-    names = [f"{i}.png" for i in range(12)]
-    a, b = save(tmp_path / "edges", names), save(tmp_path / "photos", names)
-    dataset = data.load(section(source="folder", path_a=str(a), path_b=str(b), paired=True, image_size=8))
-    (train,), (test,) = dataset.train, dataset.test
-    assert (len(train), len(test)) == (11, 1) and "11 training and 1 test pairs" in dataset.about
-    name = sorted(names)[4]
-    rows = train.read(np.array([4]))
-    for key, directory in (("x_A", a), ("x_B", b)):
-        np.testing.assert_array_equal(rows[key][0], images.resize(images.read(directory / name), 8))
-
-
-def test_paired_names_that_do_not_match_are_listed(tmp_path):
-    a, b = save(tmp_path / "a", ["1.png", "2.png", "3.png"]), save(tmp_path / "b", ["1.png", "2.png", "4.png"])
-    with pytest.raises(UserError, match=r"data.paired: 2 names .*\(3, 4\); give pairs equal names"):
-        data.load(section(source="folder", path_a=str(a), path_b=str(b), paired=True, image_size=8))
-
-
-def test_mistakes_about_directories_are_told_in_one_line(tmp_path):
-    full = save(tmp_path / "full", ["1.png", "2.png"])
-    save(tmp_path / "half" / "trainA", ["1.png"])
-    save(tmp_path / "aligned" / "train", ["1.png"])
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("")
-    cases = [
-        ({"path_a": full}, "data.path_a is set but data.path_b is not"),
-        ({"path_a": full, "path_b": tmp_path / "gone"}, "data.path_b: .*gone: no such directory"),
-        ({"path_a": full, "path_b": tmp_path / "empty"}, "data.path_b: .*empty: no images"),
-        ({"path_a": tmp_path / "file", "path_b": full}, "data.path_a: .*file: is a file"),
-        ({"path": tmp_path / "half"}, "trainB: no such directory"),
-        ({"path": tmp_path / "gone"}, "data.path=.*gone: no such directory"),
-        ({"path": tmp_path / "file"}, "data.path=.*file: is a file"),
-        ({"path": tmp_path / "aligned"}, "no trainA/ and trainB/; known layouts: .*data.path_a"),
-        ({"path": full, "path_a": full, "path_b": full}, "set one kind only"),
-        ({"path": ""}, "data.source='folder' needs to know where the images are"),
-    ]
-    for fields, message in cases:
-        with pytest.raises(UserError, match=message) as caught:
-            data.load(section(source="folder", image_size=8, **{key: str(path) for key, path in fields.items()}))
-        assert "\n" not in str(caught.value)
-
-
-def broken_folder(tmp_path, bad, count=12, **fields):
-    names = [f"{i:02}.png" for i in range(count)]
-    a, b = save(tmp_path / "a", names), save(tmp_path / "b", names)
-    for i in bad:
-        (a / names[i]).write_bytes((a / names[i]).read_bytes()[:60])
-    return data.load(section(source="folder", path_a=str(a), path_b=str(b), image_size=8, **fields))
-
-
-def test_an_unreadable_image_is_named_once_and_replaced_by_the_next_readable(tmp_path, caplog):
-    dataset = broken_folder(tmp_path, bad=(3, 4))
-    with caplog.at_level(logging.WARNING):
-        rows = dataset.train[0].read(np.array([3, 5, 3, 4]))["x_A"]
-    assert all((row == rows[1]).all() for row in rows)
-    assert [("03.png" in text, "04.png" in text) for text in caplog.messages] == [(True, False), (False, True)]
-
-
-def test_a_pair_with_one_unreadable_side_is_replaced_as_a_pair(tmp_path):
-    (source,) = broken_folder(tmp_path, bad=(3,), paired=True).train
-    bad, following = source.read(np.array([3])), source.read(np.array([4]))
-    for key in ("x_A", "x_B"):
-        np.testing.assert_array_equal(bad[key], following[key])
-
-
-def test_too_many_unreadable_images_stop_the_run_with_count_and_name(tmp_path):
-    dataset = broken_folder(tmp_path, bad=(1, 2, 3), max_unreadable=2)
-    with pytest.raises(UserError, match=r"3 images cannot be read, more than data.max_unreadable=2; .*0[123]\.png"):
-        drawn(dataset.train, batch_size=4)
-
-
-def test_a_folder_without_any_readable_image_is_refused(tmp_path):
-    dataset = broken_folder(tmp_path, bad=(0, 1, 2), count=4)
-    with pytest.raises(UserError, match="none of the 3 images can be read"):
-        dataset.train[0].read(np.array([0]))
 
 
 # Pipeline
@@ -395,6 +307,19 @@ def test_pairs_share_crop_and_flip_and_unpaired_domains_do_not():
     unpaired = drawn((data.Arrays(x_A=array), data.Arrays(x_B=array)), image_size=5, flip=True)
     places = [joined(unpaired, key)[..., 0, 0, 1:] for key in ("x_A", "x_B")]
     assert (places[0] == places[1]).all(-1).mean() < 0.3
+
+
+def test_labels_travel_untouched_with_their_augmented_images():
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 2, (20, 3)).astype(np.float32)
+    image = numbered(20, size=6).read(np.arange(20))["x_A"]
+    options = {"stop": 20, "image_size": 4, "flip": True}
+    calls = drawn((data.Arrays(x=image, label=label),), **options)
+    found, plain = joined(calls, "x"), joined(drawn((data.Arrays(x=image),), **options), "x")
+    np.testing.assert_array_equal(found, plain)
+    assert found.shape == (20, 8, 4, 4, 3) and (found[..., 0, 0, 2] > found[..., 0, 3, 2]).any()
+    np.testing.assert_array_equal(joined(calls, "label"), label[found[..., 0, 0, 0]])
+    assert calls[0]["label"].dtype == np.float32
 
 
 def test_fewer_images_than_a_batch_name_domain_count_and_field():

@@ -1,3 +1,7 @@
+import io
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +14,25 @@ def gradient(height=24, width=32):
     """A smooth image [h, w, 3] without symmetry."""
     y, x = np.mgrid[:height, :width]
     return np.stack([8 * y % 256, 7 * x, 100 + y + x], axis=-1).astype(np.uint8)
+
+
+def png16(pixels, transparent=None):
+    """The bytes of a PNG file of uint16 [h, w, c], c = 1 to 4; Pillow cannot write them all.
+
+    `transparent`: the colour (c values) that the file declares transparent.
+    """
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    height, width, channels = pixels.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    content = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    if transparent is not None:
+        content += chunk(b"tRNS", struct.pack(f">{channels}H", *transparent))
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    return b"\x89PNG\r\n\x1a\n" + content + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.webp"])
@@ -30,6 +53,28 @@ def test_sixteen_bit_greyscale_is_scaled_and_not_clipped(tmp_path):
     assert Image.open(tmp_path / "a.png").mode.startswith("I")
     np.testing.assert_array_equal(images.read(tmp_path / "a.png"), np.repeat([[[0], [1], [128], [255]]], 3, axis=-1))
     np.testing.assert_array_equal(images.read(tmp_path / "a.png", channels=1)[..., 0], [[0, 1, 128, 255]])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bit_colour_and_alpha_are_scaled_and_not_clipped(tmp_path, channels):
+    wide = np.random.default_rng(channels).integers(0, 65536, (16, 16, channels), np.uint16)
+    wide[0, 0], wide[0, 1] = 0, 65535
+    (tmp_path / "a.png").write_bytes(png16(wide))
+    colour, alpha = (wide, None) if channels % 2 else (wide[..., :-1], wide[..., -1])
+    expected = np.broadcast_to(colour / 257, (16, 16, 3))
+    rgba = images.read(tmp_path / "a.png", channels=4).astype(float)
+    assert np.abs(rgba[..., :3] - expected).max() <= 1
+    assert np.abs(rgba[..., 3] - (255 if alpha is None else alpha / 257)).max() <= 1
+    assert rgba[0, 0, :3].tolist() == [0] * 3 and rgba[0, 1].tolist() == [255] * 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("value", [0, 255, 256, 257 * 9, 65535])
+def test_a_transparent_colour_of_sixteen_bits_is_transparent_and_no_other(channels, value):
+    others = [grey for grey in (0, 255 * 257, 257 * 9, 300 * 100) if grey >> 8 != value >> 8]
+    wide = np.repeat(np.array([[value, *others]], np.uint16)[..., None], channels, axis=-1)
+    rgba = images.read(png16(wide, transparent=(value,) * channels), channels=4)
+    assert rgba[0, :, 3].tolist() == [0] + [255] * len(others)
 
 
 def test_one_bit_and_grey_images_become_rgb(tmp_path):
@@ -88,8 +133,28 @@ def test_gif_gives_its_first_frame(tmp_path):
 def test_one_channel_is_the_luminance(tmp_path):
     Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "a.png")
     assert images.read(tmp_path / "a.png", channels=1).tolist() == [[[76]] * 2] * 2
-    with pytest.raises(ValueError, match="1 or 3"):
-        images.read(tmp_path / "a.png", channels=4)
+    with pytest.raises(ValueError, match="1, 3 or 4"):
+        images.read(tmp_path / "a.png", channels=2)
+
+
+def test_four_channels_keep_straight_alpha_and_are_opaque_without(tmp_path):
+    rgba = np.random.default_rng(0).integers(0, 256, (5, 6, 4), np.uint8)
+    images.write(tmp_path / "rgba.png", rgba)
+    np.testing.assert_array_equal(images.read(tmp_path / "rgba.png", channels=4), rgba)
+    images.write(tmp_path / "rgb.png", rgba[..., :3])
+    opaque = images.read(tmp_path / "rgb.png", channels=4)
+    np.testing.assert_array_equal(opaque[..., :3], rgba[..., :3])
+    assert (opaque[..., 3] == 255).all()
+
+
+def test_bytes_and_open_files_are_read_like_paths_and_named_in_messages(tmp_path):
+    content = images.encode(gradient())
+    np.testing.assert_array_equal(images.read(content), gradient())
+    np.testing.assert_array_equal(images.read(io.BytesIO(content)), gradient())
+    with pytest.raises(images.Unreadable, match="^row 7: cannot be read as an image"):
+        images.read(content[:60], name="row 7")
+    with pytest.raises(images.Unreadable, match="^image: cannot be read as an image"):
+        images.read(b"")
 
 
 @pytest.mark.parametrize("extension", ["jpg", "png", "gif", "webp", "bmp"])
@@ -137,6 +202,39 @@ def test_resize_does_not_let_hidden_colours_bleed_out_of_transparent_pixels():
     rgba[:, 4:] = [0, 255, 0, 0]
     small = images.resize(rgba, 4)
     assert small[small[..., 3] > 0][:, 1].max() == 0
+
+
+def test_fit_stretches_or_crops_the_centre():
+    np.testing.assert_array_equal(images.fit(gradient(), 16), images.resize(gradient(), 16))
+    np.testing.assert_array_equal(images.fit(gradient(), 24, "crop"), gradient()[:, 4:28])
+    np.testing.assert_array_equal(images.fit(gradient(31, 20), 20, "crop"), gradient(31, 20)[5:25])
+
+
+@pytest.mark.parametrize("channels,expected", [(1, [51]), (3, [10, 60, 110]), (4, [10, 60, 110, 0])])
+def test_fit_pads_with_the_background_and_loses_nothing(channels, expected):
+    image = np.random.default_rng(0).integers(0, 256, (6, 10, channels), np.uint8)
+    padded = images.fit(image, 10, "pad", background=(10, 60, 110))
+    assert padded.shape == (10, 10, channels)
+    np.testing.assert_array_equal(padded[2:8], image)
+    assert (padded[[0, 1, 8, 9]] == expected).all()
+
+
+@pytest.mark.parametrize("shape", [(24, 32), (32, 24), (7, 100), (100, 7), (1, 500), (33, 33), (65, 64)])
+@pytest.mark.parametrize("size", [16, 33])
+def test_unfit_undoes_the_padding_of_fit_at_the_size_of_the_square(shape, size):
+    image = np.full((*shape, 3), 7, np.uint8)
+    cut = images.unfit(images.fit(image, size, "pad", background=(200, 200, 200)), shape, "pad")
+    assert (cut == 7).all() and max(cut.shape) == size and abs(min(cut.shape[:2]) - size * min(shape) / max(shape)) < 1
+    square = images.fit(image, size, "crop")
+    assert images.unfit(square, shape, "crop") is square and images.unfit(square, shape, "stretch") is square
+
+
+def test_an_unknown_fit_names_the_field_and_the_known_ones():
+    message = "data.fit='zoom' is unknown; use one of: stretch, crop, pad"
+    with pytest.raises(UserError, match=message):
+        images.fit(gradient(), 8, "zoom")
+    with pytest.raises(UserError, match=message):
+        images.unfit(gradient(8, 8), (4, 8), "zoom")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

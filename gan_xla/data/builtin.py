@@ -15,10 +15,10 @@ import numpy as np
 
 from gan_xla import images
 from gan_xla.data import gmm
-from gan_xla.data.sources import Arrays, Dataset, field, sizes
+from gan_xla.data.sources import ALL_LABELS, Arrays, Dataset, channel_count, field, labels, sizes
 from gan_xla.errors import UserError
 
-NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "gmm")
+NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "edges2objects", "gmm")
 
 
 class Split(NamedTuple):
@@ -81,28 +81,72 @@ KIN = {
 def load(data):
     """The data set `data.name`, one of `NAMES`.
 
-    Training images are uint8 [load_size, load_size, 3], test images
-    [image_size, image_size, 3], on `data.background` (default white).
+    Training images are uint8 [load_size, load_size, channels], test images
+    [image_size, image_size, channels], on `data.background` (default white);
+    4 channels are the render itself, with straight alpha. "edges2objects" pairs line
+    drawings of all chairs and cars with the images that they were drawn from. With
+    `data.labels` the two categories are the classes of one labelled source.
 
     Raises:
-      UserError: the name is unknown.
+      UserError: the name is unknown, or there are no such channels, labels or pairs.
     """
     name = field(data, "name", "chairs2cars")
     if name == "gmm":
         return gmm.load(data)
+    drawn = name == "edges2objects"
+    if field(data, "paired", False) and not drawn:
+        raise UserError(f"data.paired=True, but data.name={name!r} has no pairs; edges2objects has")
     image_size, load_size = sizes(data)
     background = tuple(field(data, "background", images.WHITE))
-    train = views(name, "train", load_size, background)
-    test = views(name, "test", image_size, background)
+    train, test = (
+        views("chairs2cars" if drawn else name, split, size, background, channel_count(data))
+        for split, size in (("train", load_size), ("test", image_size))
+    )
     about = (
         f"{name}: {_count(train)}, {_count(test)} held out for testing; every model from 24 azimuths, split by model"
     )
+    if drawn:
+        return Dataset(*(_drawn(part, field(data, "paired", False)) for part in (train, test)), about=about)
+    if labels(data):
+        return _labelled(train, test, _categories(name), labels(data), about)
     return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
 
 
 def _count(part):
     sides = [(len(part[f"model_{domain}"]), len(np.unique(part[f"model_{domain}"]))) for domain in "AB"]
     return "{} + {} views of {} + {} models".format(*(number for pair in zip(*sides) for number in pair))
+
+
+def _drawn(part, paired):
+    """Drawings in A and what they show in B: one source of pairs, or one for each domain."""
+    objects = np.concatenate([part["x_A"], part["x_B"]])
+    both = {"x_A": np.stack([drawing(image) for image in objects]), "x_B": objects}
+    return (Arrays(**both),) if paired else tuple(Arrays(**{key: x}) for key, x in both.items())
+
+
+def drawing(image):
+    """A line drawing of uint8 [h, w, c]: black where neighbouring pixels differ, on white."""
+    padded = np.pad(image.astype(np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    slope = np.hypot(padded[2:, 1:-1] - padded[:-2, 1:-1], padded[1:-1, 2:] - padded[1:-1, :-2]).max(axis=-1)
+    # 24 leaves out shading, 96 is as dark as a contour gets; found by looking at 64x64.
+    lines = 255 * (1 - np.clip((slope - 24) / 72, 0, 1))
+    lines = np.repeat(np.round(lines).astype(np.uint8)[..., None], image.shape[-1], axis=-1)
+    if image.shape[-1] == 4:
+        lines[..., 3] = 255
+    return lines
+
+
+def _labelled(train, test, categories, names, about):
+    """One source of both domains, labelled by category."""
+    if len(set(categories)) < 2:
+        raise UserError(f"data.labels={names}: both domains are {categories[0]}; use data.name='chairs2cars'")
+    if names not in (ALL_LABELS, tuple(categories)):
+        raise UserError(f"data.labels={names}: use ('all',) or {tuple(categories)}")
+    sources = []
+    for part in (train, test):
+        hot = np.repeat(np.eye(2, dtype=np.float32), [len(part["x_A"]), len(part["x_B"])], axis=0)
+        sources.append((Arrays(x=np.concatenate([part["x_A"], part["x_B"]]), label=hot),))
+    return Dataset(*sources, about=about, labels=tuple(categories))
 
 
 def _unpaired(part):
@@ -128,7 +172,7 @@ def models(name, split, domain):
     return chosen
 
 
-def views(name, split, image_size, background=images.WHITE):
+def views(name, split, image_size, background=images.WHITE, channels=3):
     """All views of both domains with their ground truth, ordered by model, then azimuth.
 
     Args:
@@ -136,8 +180,9 @@ def views(name, split, image_size, background=images.WHITE):
       split: "train" or "test".
       image_size: side in pixels; composed on the background at 64, then resized.
       background: RGB colour, 0 to 255.
+      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background.
     Returns:
-      dict of x_A and x_B (uint8 [n, image_size, image_size, 3]), azimuth_A and
+      dict of x_A and x_B (uint8 [n, image_size, image_size, channels]), azimuth_A and
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
       (int64 [n], the model's number within its category).
     """
@@ -148,9 +193,13 @@ def views(name, split, image_size, background=images.WHITE):
     result = {}
     for domain, category in zip("AB", _categories(name)):
         chosen = models(name, split, domain)
-        rgb = images.compose(rendered[category][chosen], background)  # [models, 24, 64, 64, 3]
-        rgb = rgb.reshape(-1, *rgb.shape[2:])
-        result[f"x_{domain}"] = np.stack([images.resize(image, image_size) for image in rgb])
+        pixels = rendered[category][chosen]  # [models, 24, 64, 64, 4]
+        if channels != 4:
+            pixels = images.compose(pixels, background)
+        pixels = pixels.reshape(-1, *pixels.shape[2:])
+        if channels == 1:
+            pixels = [images.luminance(image) for image in pixels]
+        result[f"x_{domain}"] = np.stack([images.resize(image, image_size) for image in pixels])
         result[f"azimuth_{domain}"] = np.tile(azimuths, len(chosen))
         result[f"model_{domain}"] = np.repeat(np.asarray(chosen, np.int64), len(azimuths))
     return result

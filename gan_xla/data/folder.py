@@ -1,85 +1,136 @@
-"""The user's own images: two directories, one for each domain.
+"""The user's own images, from directories.
 
-Layouts: `data.path` with trainA/ trainB/ testA/ testB, or any two directories
-`data.path_a` and `data.path_b`. With `data.paired` the images of equal names
-belong together. Without test directories the last images by name are held out.
+Layouts of `data.path`:
+  trainA/ trainB/ [testA/ testB/]: a directory for each domain. With `data.paired`
+    the images of equal names belong together.
+  train/ [test/ or val/] of images: side-by-side pairs, A on the left, B on the right.
+    Without `data.paired` the first half of the training files gives A and the second
+    half B, so that no pair is seen (as DiscoGAN's paper does).
+  train/<class>/ [test/<class>/ or val/<class>/]: `data.labels` names the classes of one
+    labelled source, or `data.domain_a` and `data.domain_b` two of them as domains.
+  images, or train/ [test/ or val/] of images or of directories of images, with the file
+    `data.attributes`: `data.labels` names columns of it (`gan_xla.data.table`).
+Or any two directories `data.path_a` and `data.path_b`, like the first layout.
+
+Without test directories the last images by name are held out, of each class its own.
 """
 
-import logging
-import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data.sources import Dataset, field, sizes
+from gan_xla.data import table
+from gan_xla.data.reading import Images, Unreadable, forms
+from gan_xla.data.sources import ALL_LABELS, Dataset, domains, field, kept, labels, suggest
 from gan_xla.errors import UserError
 
 LAYOUTS = (
-    "data.path with trainA/ trainB/ and, if you like, testA/ testB/; or the two directories data.path_a and data.path_b"
+    "data.path with trainA/ and trainB/, with train/ of side-by-side pairs, or with train/<class>/ "
+    "(if you like testA/ and testB/, or test/ likewise); or the two directories data.path_a and data.path_b"
 )
-# The DiscoGAN recipe holds out the last 200; small sets hold out a tenth.
-HELD_OUT, HELD_OUT_SHARE = 200, 10
 
-_log = logging.getLogger(__name__)
+
+class Rows(NamedTuple):
+    """What one source reads: for each row the path of every key, or the one path of both halves of a pair."""
+
+    keys: tuple[str, ...]
+    items: list
+    halves: bool = False
+    labels: np.ndarray | None = None  # bool [n, c]
+
+
+class Layout(NamedTuple):
+    """The rows of every training and test source, and what was found where."""
+
+    train: list[Rows]
+    test: list[Rows]
+    note: str
+    labels: tuple[str, ...] = ()
 
 
 def load(data):
     """The data set of image files that `data.path`, or `data.path_a` and `data.path_b`, hold.
 
-    Training images are uint8 [load_size, load_size, 3], test images
-    [image_size, image_size, 3]; files are decoded when they are read.
+    Training images are uint8 [load_size, load_size, channels], test images
+    [image_size, image_size, channels]; files are decoded when they are read.
+    Keys are x_A and x_B, or x and label (float32 [c], one-hot) with `data.labels`.
 
     Raises:
-      UserError: a directory is missing, empty or no directory; paired names
-        do not match; the layout is not known.
+      UserError: a directory is missing, empty or no directory; paired names do
+        not match; a class is unknown; the layout is not known.
     """
-    image_size, load_size = sizes(data)
-    train, test, note = _directories(data)
-    paired = bool(field(data, "paired", False))
-    train, test = (_groups(files, paired) for files in (train, test))
-    if not test:
-        split = [_hold_out(group) for group in train]
-        train, test = ([part[i] for part in split] for i in (0, 1))
-    background = tuple(field(data, "background", images.WHITE))
     bad = Unreadable(field(data, "max_unreadable", 10))
+    train_form, test_form = forms(data)
+    layout = _layout(data)
     sources = [
-        tuple(Files(group, size, background, bad) for group in groups)
-        for groups, size in ((train, load_size), (test, image_size))
+        tuple(Images(rows.keys, rows.items, _decoder(rows, form), form, bad, rows.labels) for rows in part)
+        for part, form in ((layout.train, train_form), (layout.test, test_form))
     ]
     counts = [" + ".join(str(len(source)) for source in part) for part in sources]
-    kind = "pairs" if paired else "images"
-    return Dataset(*sources, about=f"{note}: {counts[0]} training and {counts[1]} test {kind}")
+    kind = "pairs" if len(layout.train[0].keys) == 2 else "images"
+    about = f"{layout.note}: {counts[0]} training and {counts[1]} test {kind}"
+    return Dataset(*sources, about=about, labels=layout.labels)
 
 
-def _directories(data):
-    """(train, test, note): files by key; test is empty where it has to be held out of train."""
+def _decoder(rows, form):
+    """The function from an item of `rows` to its images."""
+    if not rows.halves:
+        return lambda paths: [form.decode(path) for path in paths]
+
+    def decode(path):
+        image = form.decode(path)
+        middle, odd = divmod(image.shape[1], 2)
+        if odd:
+            raise UserError(
+                f"{path}: {image.shape[1]} pixels wide, but a side-by-side pair has an even width; mend or remove it"
+            )
+        both = {"x_A": image[:, :middle], "x_B": image[:, middle:]}
+        return [both[key] for key in rows.keys]
+
+    return decode
+
+
+def _layout(data):
     root, path_a, path_b = (field(data, name, "") for name in ("path", "path_a", "path_b"))
+    paired = bool(field(data, "paired", False))
     if root and (path_a or path_b):
         raise UserError("data.path and data.path_a/data.path_b are both set; set one kind only")
-    if path_a or path_b:
-        for name, value, other in (("path_a", path_a, "path_b"), ("path_b", path_b, "path_a")):
-            if not value:
-                raise UserError(f"data.{other} is set but data.{name} is not; set both")
-        train = {"x_A": _find("data.path_a", path_a), "x_B": _find("data.path_b", path_b)}
-        return train, {}, f"{path_a} and {path_b} (the last by name held out)"
-    if not root:
+    if not (root or path_a or path_b):
         raise UserError(f"data.source='folder' needs to know where the images are: set {LAYOUTS}")
     root = Path(root).expanduser()  # a shell does not do it in --config.data.path=~/images
-    present = {name for name in ("trainA", "trainB", "testA", "testB") if (root / name).exists()}
-    if not present:
-        if not root.is_dir():
-            raise UserError(
-                f"data.path={root}: " + ("is a file; give a directory" if root.exists() else "no such directory")
-            )
-        raise UserError(f"data.path={root}: has no trainA/ and trainB/; known layouts: {LAYOUTS}")
-    if "testA" in present or "testB" in present:
-        return _domains(root, "train"), _domains(root, "test"), str(root)
-    return _domains(root, "train"), {}, f"{root} (no testA/ testB/: the last by name held out)"
+    if field(data, "attributes", ""):
+        return _listed(data, root, paired)
+    if not (path_a or path_b) and (root / "train").is_dir():
+        classes, pictures = _content(root / "train")
+        if classes and pictures:
+            raise UserError(f"data.path: {root / 'train'} holds both images and directories; remove one kind")
+        if classes:
+            return _classes(data, root, classes, paired)
+    if labels(data) or any(domains(data)):
+        raise UserError(
+            "data.labels, data.domain_a and data.domain_b name class directories, but there are none; "
+            "set data.path to a directory with train/<class>/, or leave these fields empty"
+        )
+    if path_a or path_b:
+        return _two_directories(path_a, path_b, paired)
+    if any((root / name).exists() for name in ("trainA", "trainB", "testA", "testB")):
+        return _four_directories(root, paired)
+    if (root / "train").is_dir():
+        return _aligned(root, paired)
+    if not root.is_dir():
+        raise UserError(
+            f"data.path={root}: " + ("is a file; give a directory" if root.exists() else "no such directory")
+        )
+    raise UserError(f"data.path={root}: has none of the known layouts: {LAYOUTS}")
 
 
-def _domains(root, split):
-    return {f"x_{domain}": _find("data.path", root / f"{split}{domain}") for domain in "AB"}
+def _content(directory):
+    """(names of the directories, whether there are images) directly inside a directory."""
+    visible = [path for path in directory.iterdir() if not path.name.startswith((".", "__"))]
+    classes = sorted(path.name for path in visible if path.is_dir())
+    return classes, any(path.suffix.lower() in images.EXTENSIONS for path in visible if path.is_file())
 
 
 def _find(name, directory):
@@ -89,109 +140,147 @@ def _find(name, directory):
         raise UserError(f"{name}: {error}") from None
 
 
-def _groups(by_key, paired):
-    """The files by key of every source: one for pairs, else one for each domain."""
-    if paired and by_key:
-        return [_match(by_key)]
-    return [{key: files} for key, files in by_key.items()]
+def _two_directories(path_a, path_b, paired):
+    for name, value, other in (("path_a", path_a, "path_b"), ("path_b", path_b, "path_a")):
+        if not value:
+            raise UserError(f"data.{other} is set but data.{name} is not; set both")
+    files = {"x_A": _find("data.path_a", path_a), "x_B": _find("data.path_b", path_b)}
+    return Layout(*_hold_out(_rows(files, paired)), f"{path_a} and {path_b} (the last by name held out)")
 
 
-def _match(pair):
-    """The files of both keys in the order of their common names."""
-    by_name = {}
-    for key, files in pair.items():
-        by_name[key] = {path.stem: path for path in files}
-        if len(by_name[key]) < len(files):
+def _four_directories(root, paired):
+    def part(split):
+        return _rows({f"x_{domain}": _find("data.path", root / f"{split}{domain}") for domain in "AB"}, paired)
+
+    if any((root / name).exists() for name in ("testA", "testB")):
+        return Layout(part("train"), part("test"), str(root))
+    return Layout(*_hold_out(part("train")), f"{root} (no testA/ testB/: the last by name held out)")
+
+
+def _rows(files, paired):
+    """The rows of every source: one of pairs, or one for each domain."""
+    if paired:
+        return [Rows(("x_A", "x_B"), _match(**files))]
+    return [Rows((key,), [(path,) for path in paths]) for key, paths in files.items()]
+
+
+def _match(x_A, x_B):
+    """(path of A, path of B) for every name, in the order of the names."""
+    by_name = []
+    for files in (x_A, x_B):
+        by_name.append({path.stem: path for path in files})
+        if len(by_name[-1]) < len(files):
             raise UserError(f"{files[0].parent}: two images differ in extension only; data.paired needs unique names")
-    alone = sorted(by_name["x_A"].keys() ^ by_name["x_B"].keys())
+    alone = sorted(by_name[0].keys() ^ by_name[1].keys())
     if alone:
-        sides = [pair[key][0].parent for key in ("x_A", "x_B")]
         named = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
         raise UserError(
-            f"data.paired: {len(alone)} names are in only one of {sides[0]} and {sides[1]} ({named}); "
-            "give pairs equal names, or set data.paired=False"
+            f"data.paired=True pairs images by name, but {len(alone)} names are in only one of {x_A[0].parent} "
+            f"({len(x_A)} images) and {x_B[0].parent} ({len(x_B)}): {named}; give pairs equal names, or train "
+            "unpaired images with data.paired=False and a method that needs no pairs, such as configs/cyclegan.py"
         )
-    names = sorted(by_name["x_A"])
-    return {key: [paths[name] for name in names] for key, paths in by_name.items()}
+    return [(by_name[0][name], by_name[1][name]) for name in sorted(by_name[0])]
 
 
-def _hold_out(group):
-    """(train, test): the last min(200, a tenth) of the files, at least one, are for testing."""
-    count = len(next(iter(group.values())))
-    if count < 2:
-        raise UserError(f"{next(iter(group.values()))[0].parent}: one image is not enough to train and test; add more")
-    kept = count - min(HELD_OUT, max(1, count // HELD_OUT_SHARE))
-    return ({key: files[:kept] for key, files in group.items()}, {key: files[kept:] for key, files in group.items()})
+def _hold_out(part):
+    """(train, test) rows of every source: the last items are for testing."""
+    train, test = [], []
+    for rows in part:
+        first = rows.items[0][0]
+        count = kept(len(rows.items), first.parent)
+        train.append(rows._replace(items=rows.items[:count]))
+        test.append(rows._replace(items=rows.items[count:]))
+    return train, test
 
 
-class Unreadable:
-    """The distinct files of a data set that could not be decoded, and how many are too many."""
-
-    def __init__(self, limit):
-        self._limit = limit
-        self._paths = set()
-        self._lock = threading.Lock()  # tf.data reads from several threads
-
-    def __contains__(self, path):
-        return path in self._paths
-
-    def add(self, path, reason):
-        """Warns of a file once. Raises UserError when there are more than the limit."""
-        with self._lock:
-            if path in self._paths:
-                return
-            self._paths.add(path)
-            count = len(self._paths)
-        if count > self._limit:
-            raise UserError(
-                f"{count} images cannot be read, more than data.max_unreadable={self._limit}; the last one: {reason}"
-            )
-        _log.warning("%s; the next image takes its place (%d of at most %d)", reason, count, self._limit)
+def _test_directory(root):
+    """test/, or else val/, or None."""
+    return next((root / name for name in ("test", "val") if (root / name).exists()), None)
 
 
-class Files:
-    """A source of image files, decoded when they are read.
+def _note(root, test):
+    return f"{root} ({f'{test.name}/ held out' if test else 'no test/: the last by name held out'})"
 
-    Args:
-      files: paths by key; rows at one place of all keys belong together.
-      size: side of the square to which images are resized.
-      background: colour behind transparent pixels.
-      bad: the data set's count of unreadable files.
-    """
 
-    def __init__(self, files, size, background, bad):
-        self._files = files
-        self._size = size
-        self._background = background
-        self._bad = bad
+def _aligned(root, paired):
+    train, test = _find("data.path", root / "train"), _test_directory(root)
+    if test:
+        held_out = _find("data.path", test)
+    else:
+        count = kept(len(train), root / "train")
+        train, held_out = train[:count], train[count:]
+    note = f"{_note(root, test)}, side by side"
+    if paired:
+        return Layout(*([Rows(("x_A", "x_B"), files, halves=True)] for files in (train, held_out)), note)
+    if len(train) < 2:
+        raise UserError(f"{root / 'train'}: one pair is not enough for two unpaired domains; add more")
+    # Disjoint halves, lest a pair's two sides give away that they belong together.
+    middle = len(train) // 2
+    unpaired = [Rows(("x_A",), train[:middle], halves=True), Rows(("x_B",), train[middle:], halves=True)]
+    return Layout(unpaired, [Rows((key,), held_out, halves=True) for key in ("x_A", "x_B")], f"{note}, unpaired")
 
-    @property
-    def spec(self):
-        return {key: ((self._size, self._size, 3), np.dtype(np.uint8)) for key in self._files}
 
-    def __len__(self):
-        return len(next(iter(self._files.values())))
+def _classes(data, root, classes, paired):
+    if paired:
+        raise UserError(f"data.paired=True, but {root / 'train'} has classes and no pairs; set data.paired=False")
+    names = labels(data) or domains(data)
+    if not any(names):
+        raise UserError(
+            f"data.path: {root / 'train'} has classes; set data.domain_a and data.domain_b to two of them, or "
+            f"data.labels to ('all',) or some of them: {', '.join(classes)}"
+        )
+    labelled = bool(labels(data))
+    chosen = tuple(classes) if labelled and names == ALL_LABELS else names
+    for number, name in enumerate(chosen):
+        if name not in classes:
+            given = "data.labels" if labelled else f"data.domain_{'ab'[number]}"
+            raise UserError(f"{given}: {root / 'train'} has no class {name!r}; {suggest(name, classes)}")
+    keys = ["x"] * len(chosen) if labelled else ["x_A", "x_B"]
 
-    def read(self, indices):
-        rows = [self._row(int(index)) for index in indices]
-        return {key: np.stack([row[key] for row in rows]) for key in self._files}
+    def part(directory):
+        found = [_find("data.path", directory / name) for name in chosen]
+        return [Rows((key,), [(path,) for path in paths]) for key, paths in zip(keys, found)]
 
-    def _row(self, index):
-        """Row `index`, or the next readable one: a function of the files alone, so runs repeat."""
-        for step in range(len(self)):
-            paths = {key: files[(index + step) % len(self)] for key, files in self._files.items()}
-            row = {key: self._decode(path) for key, path in paths.items()}
-            if all(image is not None for image in row.values()):
-                return row
-        directory = next(iter(paths.values())).parent
-        raise UserError(f"{directory}: none of the {len(self)} images can be read; replace them")
+    train, test = part(root / "train"), _test_directory(root)
+    train, held_out = (train, part(test)) if test else _hold_out(train)
+    note = _note(root, test)
+    if labelled:
+        return Layout([_joined(train)], [_joined(held_out)], f"{note}, {len(chosen)} classes", chosen)
+    return Layout(train, held_out, f"{note}, {chosen[0]} and {chosen[1]}")
 
-    def _decode(self, path):
-        """uint8 [size, size, 3], or None for an unreadable file."""
-        if path in self._bad:
-            return None
-        try:
-            return images.resize(images.read(path, background=self._background), self._size)
-        except UserError as error:
-            self._bad.add(path, error)
-            return None
+
+def _listed(data, root, paired):
+    """Images that `data.attributes` labels."""
+    path = Path(field(data, "attributes")).expanduser()
+    if paired or any(domains(data)) or not labels(data):
+        raise UserError(
+            "data.attributes gives images their labels: name them in data.labels, and leave data.domain_a, "
+            "data.domain_b empty and data.paired=False"
+        )
+    names, listed = table.read(path, labels(data))
+    test = _test_directory(root)
+    if (root / "train").is_dir():
+        train = _below(root / "train")
+        train, held_out = (train, _below(test)) if test else table.split(train)
+    else:
+        train, held_out = table.split(_find("data.path", root))
+    parts = [
+        [Rows(("x",), [(file,) for file in files], labels=table.match(files, root, listed, path))]
+        for files in (train, held_out)
+    ]
+    return Layout(*parts, f"{root} (labels of {path.name})", names)
+
+
+def _below(directory):
+    """The images of a directory, and of the directories in it."""
+    classes, pictures = _content(directory)
+    found = _find("data.path", directory) if pictures or not classes else []
+    return found + [file for name in classes for file in _find("data.path", directory / name)]
+
+
+def _joined(part):
+    """One source of all classes, with one-hot labels."""
+    hot = np.eye(len(part), dtype=bool)
+    return Rows(
+        ("x",), [item for rows in part for item in rows.items], labels=hot.repeat([len(r.items) for r in part], axis=0)
+    )

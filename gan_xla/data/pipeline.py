@@ -11,6 +11,7 @@ they read is decided here.
 """
 
 import functools
+import itertools
 import logging
 import os
 import threading
@@ -50,7 +51,18 @@ _hide_accelerators()
 
 
 def batches(
-    sources, *, batch_size, seed, start, stop, rows=None, steps_per_call=1, image_size=None, load_size=None, flip=False
+    sources,
+    *,
+    batch_size,
+    seed,
+    start,
+    stop,
+    others=(),
+    rows=None,
+    steps_per_call=1,
+    image_size=None,
+    load_size=None,
+    flip=False,
 ):
     """Iterates over the steps [start, stop), `steps_per_call` at a time.
 
@@ -60,6 +72,7 @@ def batches(
       seed: an int; with the step it decides everything.
       start: the first step.
       stop: the step after the last.
+      others: sources of further data sets with the same keys; they take turns, a step each.
       rows: the slice of the global batch that this process takes; default all.
       steps_per_call: k, steps in one element; the last element has what is left.
       image_size: images larger than this are cropped at random; default: no crop.
@@ -74,10 +87,13 @@ def batches(
       UserError: a source has fewer rows than a batch (at once), or cannot read
         (from the iterator, as the source raised it).
     """
-    _check(sources, batch_size, image_size, load_size)
+    groups = (sources, *others)
+    for sources in groups:
+        _check(sources, batch_size, image_size, load_size)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
-    readers = [_reader(source, number, seed, image_size, flip) for number, source in enumerate(sources)]
-    spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in sources for key, row in source.spec.items()}
+    number = itertools.count()
+    readers = [[_reader(source, next(number), seed, image_size, flip) for source in sources] for sources in groups]
+    spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in groups[0] for key, row in source.spec.items()}
     dtypes = [dtype for _, dtype in spec.values()]
     failures = {}
 
@@ -85,9 +101,8 @@ def batches(
         """The call's first step if it failed, else -1; then its arrays."""
         try:
             steps = np.arange(step, min(step + steps_per_call, stop), dtype=np.int64)
-            positions = steps[:, None] * batch_size + local  # [k, n_local]
-            index = np.broadcast_to(local.astype(np.int32), positions.shape)
-            return [np.int64(-1), index, *(array for reader in readers for array in reader(positions))]
+            index = np.broadcast_to(local.astype(np.int32), (len(steps), len(local)))
+            return [np.int64(-1), index, *_in_turn(readers, steps, batch_size, local)]
         except Exception as error:  # raised again in _iterate: TensorFlow would print it and keep its text only
             failures[int(step)] = error
             return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes)]
@@ -99,6 +114,22 @@ def batches(
         deterministic=True,
     )
     return _iterate(dataset.prefetch(PREFETCH), tuple(spec), failures)
+
+
+def _in_turn(readers, steps, batch_size, local):
+    """The arrays [k, n_local, ...] of int64 [k] steps; step s is step s // K of data set s % K of K."""
+    number = steps % len(readers)
+    result = None
+    for group in np.unique(number):
+        chosen = number == group
+        positions = (steps[chosen] // len(readers))[:, None] * batch_size + local  # [k, n_local]
+        arrays = [array for reader in readers[group] for array in reader(positions)]
+        if chosen.all():
+            return arrays
+        result = result or [np.empty((len(steps), *array.shape[1:]), array.dtype) for array in arrays]
+        for whole, array in zip(result, arrays):
+            whole[chosen] = array
+    return result
 
 
 def _check(sources, batch_size, image_size, load_size):

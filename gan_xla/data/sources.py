@@ -1,11 +1,16 @@
 """What a data set is: sources of rows, read in batches by index."""
 
-from dataclasses import dataclass
-from typing import Protocol
+import dataclasses
+import difflib
+from typing import Any, Protocol
 
 import numpy as np
 
 from gan_xla.errors import UserError
+
+ALL_LABELS = ("all",)
+# The DiscoGAN recipe holds out the last 200; small sets hold out a tenth.
+HELD_OUT, HELD_OUT_SHARE = 200, 10
 
 
 class Source(Protocol):
@@ -26,13 +31,30 @@ class Source(Protocol):
         """Rows at `indices` (int64 [n]), in that order: arrays [n, ...] by key."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Training and test sources, with one line that states their sizes."""
+    """Training and test sources.
+
+    Attributes:
+      train, test: the sources, each with keys of its own.
+      about: a line that states their sizes.
+      labels: names of the columns of the key `label` (float32 [c]) where the rows have one.
+      others: data sets of the same keys that take turns with this one, a batch each.
+      fields: of the config's `data` section that are known now, such as the names of all labels.
+    """
 
     train: tuple[Source, ...]
     test: tuple[Source, ...]
     about: str
+    labels: tuple[str, ...] = ()
+    others: tuple["Dataset", ...] = ()
+    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def images(self) -> int:
+        """Training images that an epoch shows: all of the larger domain, and of the larger data set."""
+        parts = (self, *self.others)
+        return max(len(source) for part in parts for source in part.train) * len(parts)
 
 
 class Arrays:
@@ -53,6 +75,11 @@ class Arrays:
     def read(self, indices):
         return {key: array[indices] for key, array in self._arrays.items()}
 
+    @property
+    def labels(self):
+        """float32 [len, c] of all rows, where they have the key `label`."""
+        return self._arrays["label"]
+
 
 def field(data, name, default=None):
     """`data.<name>` of a config section, or `default` where it is absent or None."""
@@ -72,12 +99,70 @@ def sizes(data):
     return image_size, load_size
 
 
+def channel_count(data):
+    """`data.channels` of a config section: 1 for greyscale, 3 for RGB, 4 for RGB with alpha."""
+    count = field(data, "channels", 3)
+    if count not in (1, 3, 4):
+        raise UserError(f"data.channels={count!r}: use 1 (greyscale), 3 (RGB) or 4 (RGB with alpha)")
+    return count
+
+
+def labels(data):
+    """`data.labels` of a config section as distinct strings."""
+    names = tuple(str(name) for name in field(data, "labels", ()))
+    if len(set(names)) < len(names):
+        raise UserError(f"data.labels={names}: a name is there twice; remove one")
+    return names
+
+
+def domains(data):
+    """(data.domain_a, data.domain_b) of a config section; both are set, or both are empty.
+
+    Raises:
+      UserError: only one is set, or data.labels is set too.
+    """
+    chosen = {name: str(field(data, name, "")) for name in ("domain_a", "domain_b")}
+    for name, other in (("domain_a", "domain_b"), ("domain_b", "domain_a")):
+        if chosen[name] and not chosen[other]:
+            raise UserError(f"data.{name}={chosen[name]!r} is set but data.{other} is not; set both")
+    if chosen["domain_a"] and labels(data):
+        raise UserError("data.labels and data.domain_a/data.domain_b are both set; set one kind only")
+    return tuple(chosen.values())
+
+
+def suggest(name, known):
+    """The end of a message about an unknown name: the nearest of the known ones, or all (ImageNet has 1000)."""
+    nearest = difflib.get_close_matches(name, known)
+    if nearest:
+        return f"did you mean {' or '.join(nearest)}?"
+    return f"use one of: {', '.join(known[:60])}" + (", ..." if len(known) > 60 else "")
+
+
+def kept(count, what):
+    """How many of `count` rows train where the last min(200, a tenth) of them, at least one, are held out.
+
+    Raises:
+      UserError: there are fewer than two rows; the message begins with `what`.
+    """
+    if count < 2:
+        raise UserError(f"{what}: {count} image is not enough to train and test; add more")
+    return count - min(HELD_OUT, max(1, count // HELD_OUT_SHARE))
+
+
 def test_batch(dataset, n):
     """`n` test rows of every domain for sample grids, spread evenly over each test source.
+
+    Data sets that take turns share the rows.
 
     Returns:
       dict of arrays [n, ...] by key; rows repeat where a source has fewer than n.
     """
+    parts = (dataset, *dataset.others)
+    shares = [_spread(part, len(range(number, n, len(parts)))) for number, part in enumerate(parts)]
+    return {key: np.concatenate([share[key] for share in shares]) for key in shares[0]}
+
+
+def _spread(dataset, n):
     # One row of each of n stretches, at a place that varies (golden ratio): with an even
     # stride that divides the views of a model, all rows would have one orientation.
     stretch = np.arange(n)

@@ -1,0 +1,284 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from gan_xla import data, images
+from gan_xla.data import pipeline
+from gan_xla.errors import UserError
+
+
+def load(**fields):
+    return data.load(ConfigDict({"source": "folder", "image_size": 8} | fields))
+
+
+def decoded(path, size=8, **options):
+    return images.fit(images.read(path, **options), size)
+
+
+def save(directory, names, seed=0):
+    directory.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng([seed, *directory.name.encode()])
+    for name in names:
+        images.write(directory / name, generator.integers(0, 256, (10, 12, 3), np.uint8))
+    return directory
+
+
+def test_folder_layout_with_four_directories(tmp_path):
+    for name, count in (("trainA", 5), ("trainB", 4), ("testA", 3), ("testB", 2)):
+        save(tmp_path / name, [f"{i}.png" for i in range(count)])
+    dataset = load(path=str(tmp_path), load_size=9)
+    assert [len(source) for source in dataset.train + dataset.test] == [5, 4, 3, 2]
+    assert "5 + 4 training and 3 + 2 test images" in dataset.about
+    rows = dataset.train[1].read(np.array([2, 0]))["x_B"]
+    for row, name in zip(rows, ("2.png", "0.png")):
+        np.testing.assert_array_equal(row, decoded(tmp_path / "trainB" / name, 9))
+    assert dataset.test[0].read(np.array([0]))["x_A"].shape == (1, 8, 8, 3)
+
+
+def test_a_path_may_start_with_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("trainA", "trainB"):
+        save(tmp_path / "set" / name, ["1.png", "2.png", "3.png"])
+    dataset = load(path="~/set")
+    assert "2 + 2 training and 1 + 1 test images" in dataset.about
+
+
+def test_two_directories_hold_out_the_last_tenth_by_name_and_say_so(tmp_path):
+    names = [f"{i:02}.png" for i in range(30)]
+    a, b = save(tmp_path / "cats", names), save(tmp_path / "dogs", names[:7])
+    dataset = load(path_a=str(a), path_b=str(b))
+    assert "27 + 6 training and 3 + 1 test images" in dataset.about and "held out" in dataset.about
+    np.testing.assert_array_equal(dataset.test[0].read(np.array([0]))["x_A"][0], decoded(a / "27.png"))
+
+
+def test_paired_directories_give_one_source_with_matching_rows(tmp_path):
+    names = [f"{i}.png" for i in range(12)]
+    a, b = save(tmp_path / "edges", names), save(tmp_path / "photos", names)
+    dataset = load(path_a=str(a), path_b=str(b), paired=True)
+    (train,), (test,) = dataset.train, dataset.test
+    assert (len(train), len(test)) == (11, 1) and "11 training and 1 test pairs" in dataset.about
+    name = sorted(names)[4]
+    rows = train.read(np.array([4]))
+    for key, directory in (("x_A", a), ("x_B", b)):
+        np.testing.assert_array_equal(rows[key][0], decoded(directory / name))
+
+
+def test_paired_names_that_do_not_match_are_listed_with_the_way_out(tmp_path):
+    a, b = save(tmp_path / "a", ["1.png", "2.png", "3.png"]), save(tmp_path / "b", ["1.png", "2.png", "4.png"])
+    message = (
+        r"data.paired=True .* 2 names .*/a \(3 images\) and .*/b \(3\): 3, 4; give pairs equal names, or .*cyclegan"
+    )
+    with pytest.raises(UserError, match=message) as caught:
+        load(path_a=str(a), path_b=str(b), paired=True)
+    assert "\n" not in str(caught.value)
+    save(b, ["1.webp"])
+    with pytest.raises(UserError, match="two images differ in extension only"):
+        load(path_a=str(a), path_b=str(b), paired=True)
+
+
+def test_mistakes_about_directories_are_told_in_one_line(tmp_path):
+    full = save(tmp_path / "full", ["1.png", "2.png"])
+    save(tmp_path / "half" / "trainA", ["1.png"])
+    save(tmp_path / "one" / "train", ["1.png"])
+    save(tmp_path / "two" / "train", ["1.png", "2.png"])
+    save(tmp_path / "mixed" / "train", ["1.png"])
+    save(tmp_path / "mixed" / "train" / "cat", ["1.png"])
+    save(tmp_path / "classes" / "train" / "cat", ["1.png", "2.png"])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    cases = [
+        ({"path_a": full}, "data.path_a is set but data.path_b is not"),
+        ({"path_a": full, "path_b": tmp_path / "gone"}, "data.path_b: .*gone: no such directory"),
+        ({"path_a": full, "path_b": tmp_path / "empty"}, "data.path_b: .*empty: no images"),
+        ({"path_a": tmp_path / "file", "path_b": full}, "data.path_a: .*file: is a file"),
+        ({"path": tmp_path / "half"}, "trainB: no such directory"),
+        ({"path": tmp_path / "gone"}, "data.path=.*gone: no such directory"),
+        ({"path": tmp_path / "file"}, "data.path=.*file: is a file"),
+        ({"path": full}, "full: has none of the known layouts: .*trainA/.*side-by-side.*train/<class>/.*data.path_a"),
+        ({"path": tmp_path / "one"}, "one/train: 1 image is not enough"),
+        ({"path": tmp_path / "two"}, "two/train: one pair is not enough for two unpaired domains"),
+        ({"path": tmp_path / "mixed"}, "mixed/train holds both images and directories"),
+        ({"path": tmp_path / "classes"}, r"set data.domain_a and data.domain_b .* data.labels to \('all',\) .*: cat"),
+        ({"path": tmp_path / "classes", "paired": True}, "has classes and no pairs"),
+        (
+            {"path": tmp_path / "classes", "domain_a": "cat", "domain_b": "dog"},
+            "data.domain_b: .* no class 'dog'; .*cat",
+        ),
+        ({"path": tmp_path / "classes", "labels": ("cats",)}, "data.labels: .* no class 'cats'; did you mean cat?"),
+        ({"path": tmp_path / "two", "labels": ("all",)}, "name class directories, but there are none"),
+        ({"path_a": full, "path_b": full, "domain_a": "a", "domain_b": "b"}, "name class directories"),
+        ({"path": tmp_path / "classes", "labels": ("all",), "channels": 2}, "data.channels=2"),
+        ({"path": tmp_path / "classes", "labels": ("all",), "fit": "zoom"}, "data.fit='zoom'.*stretch, crop, pad"),
+        ({"path": full, "path_a": full, "path_b": full}, "set one kind only"),
+        ({"path": ""}, "data.source='folder' needs to know where the images are"),
+    ]
+    for fields, message in cases:
+        with pytest.raises(UserError, match=message) as caught:
+            load(**{key: str(value) if isinstance(value, Path) else value for key, value in fields.items()})
+        assert "\n" not in str(caught.value)
+
+
+# Side-by-side pairs
+
+
+def save_pairs(directory, count):
+    """Pairs whose halves tell their number (red) and side (green); returns their paths."""
+    directory.mkdir(parents=True)
+    for number in range(count):
+        pair = np.zeros((8, 16, 3), np.uint8)
+        pair[..., 0] = number
+        pair[:, 8:, 1] = 255
+        images.write(directory / f"{number:02}.png", pair)
+
+
+def numbers_and_sides(source, key):
+    rows = source.read(np.arange(len(source)))[key]
+    assert (rows == rows[:, :1, :1]).all()
+    return rows[:, 0, 0, 0].tolist(), set(rows[:, 0, 0, 1].tolist())
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_side_by_side_pairs_are_one_source_of_left_and_right(tmp_path, held_out):
+    save_pairs(tmp_path / "train", 5)
+    save_pairs(tmp_path / held_out, 3)
+    dataset = load(path=str(tmp_path), paired=True, load_size=9)
+    (train,), (test,) = dataset.train, dataset.test
+    assert train.spec == {key: ((9, 9, 3), np.uint8) for key in ("x_A", "x_B")}
+    for source, count in ((train, 5), (test, 3)):
+        assert numbers_and_sides(source, "x_A") == (list(range(count)), {0})
+        assert numbers_and_sides(source, "x_B") == (list(range(count)), {255})
+    assert f"{held_out}/ held out" in dataset.about and "5 training and 3 test pairs" in dataset.about
+
+
+def test_side_by_side_pairs_read_unpaired_share_no_training_pair_and_keep_the_test_pairs(tmp_path):
+    save_pairs(tmp_path / "train", 21)
+    dataset = load(path=str(tmp_path), paired=False)
+    a, b = dataset.train
+    assert numbers_and_sides(a, "x_A") == (list(range(9)), {0})
+    assert numbers_and_sides(b, "x_B") == (list(range(9, 19)), {255})
+    assert [numbers_and_sides(source, key)[0] for source, key in zip(dataset.test, ("x_A", "x_B"))] == [[19, 20]] * 2
+    assert "9 + 10 training and 2 + 2 test images" in dataset.about and "unpaired" in dataset.about
+
+
+def test_a_pair_of_odd_width_is_named_and_not_skipped(tmp_path):
+    save_pairs(tmp_path / "train", 4)
+    images.write(tmp_path / "train" / "01.png", np.zeros((8, 15, 3), np.uint8))
+    (train,) = load(path=str(tmp_path), paired=True).train
+    with pytest.raises(UserError, match=r"01\.png: 15 pixels wide, but a side-by-side pair has an even width"):
+        train.read(np.array([1]))
+
+
+# Classes
+
+
+@pytest.fixture
+def classes(tmp_path):
+    for name, count in (("cat", 20), ("dog", 11), ("owl", 3)):
+        save(tmp_path / "train" / name, [f"{i:02}.png" for i in range(count)])
+        save(tmp_path / "test" / name, ["0.png", "1.png"], seed=1)
+    (tmp_path / "train" / ".cache").mkdir()
+    return tmp_path
+
+
+def test_two_classes_are_domains(classes):
+    dataset = load(path=str(classes), domain_a="owl", domain_b="cat")
+    assert [len(source) for source in dataset.train + dataset.test] == [3, 20, 2, 2]
+    a, b = dataset.train
+    np.testing.assert_array_equal(a.read(np.array([2]))["x_A"][0], decoded(classes / "train" / "owl" / "02.png"))
+    np.testing.assert_array_equal(b.read(np.array([7]))["x_B"][0], decoded(classes / "train" / "cat" / "07.png"))
+    assert dataset.labels == () and "owl and cat" in dataset.about
+
+
+@pytest.mark.parametrize("names,counts", [(("all",), (20, 11, 3)), (("dog", "cat"), (11, 20))])
+def test_classes_are_one_source_with_one_hot_labels(classes, names, counts):
+    dataset = load(path=str(classes), labels=names)
+    (train, _), (test,) = dataset.train, dataset.test
+    assert dataset.labels == (("cat", "dog", "owl") if names == ("all",) else names)
+    assert train.spec == {"x": ((8, 8, 3), np.uint8), "label": ((len(counts),), np.float32)}
+    rows = train.read(np.arange(len(train)))
+    assert rows["label"].dtype == np.float32 and (rows["label"].sum(1) == 1).all()
+    assert np.bincount(rows["label"].argmax(1)).tolist() == list(counts)
+    last = classes / "train" / dataset.labels[-1] / f"{counts[-1] - 1:02}.png"
+    np.testing.assert_array_equal(rows["x"][-1], decoded(last))
+    assert test.read(np.arange(len(test)))["label"].argmax(1).tolist() == np.arange(len(counts)).repeat(2).tolist()
+    batch = next(iter(pipeline.batches(dataset.train, batch_size=4, seed=0, start=0, stop=1)))
+    assert batch["x"].shape == (1, 4, 8, 8, 3) and batch["label"].shape == (1, 4, len(counts))
+
+
+def test_without_test_directories_every_class_holds_out_its_last(classes):
+    (classes / "test").rename(classes / "unused")
+    dataset = load(path=str(classes), labels=("all",))
+    (train, _), (test,) = dataset.train, dataset.test
+    assert train.read(np.arange(len(train)))["label"].sum(0).tolist() == [18, 10, 2]
+    rows = test.read(np.arange(len(test)))
+    assert rows["label"].sum(0).tolist() == [2, 1, 1]
+    np.testing.assert_array_equal(rows["x"][2], decoded(classes / "train" / "dog" / "10.png"))
+    assert "last by name held out" in dataset.about and "30 training and 4 test images" in dataset.about
+
+
+def test_an_unreadable_image_takes_the_label_of_the_image_in_its_place(classes):
+    (classes / "train" / "cat" / "19.png").write_bytes(b"")
+    train, _ = load(path=str(classes), labels=("all",)).train
+    rows = train.read(np.array([19, 20]))
+    np.testing.assert_array_equal(rows["x"][0], rows["x"][1])
+    assert rows["label"].tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+# Channels and fit
+
+
+def test_folder_images_have_the_channels_fit_and_background_that_are_asked_for(tmp_path):
+    rgba = np.full((10, 20, 4), [250, 0, 0, 0], np.uint8)
+    rgba[:, 10:, 3] = 255
+    for name in ("trainA", "trainB"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            images.write(tmp_path / name / f"{number}.png", rgba)
+    options = {"path": str(tmp_path), "background": (0, 0, 200), "image_size": 20}
+    for channels, fit in ((1, "pad"), (3, "crop"), (4, "pad"), (4, "stretch")):
+        (source, _) = load(**options, channels=channels, fit=fit).train
+        expected = images.read(tmp_path / "trainA" / "0.png", channels, (0, 0, 200))
+        expected = images.fit(expected, 20, fit, (0, 0, 200))
+        np.testing.assert_array_equal(source.read(np.array([0]))["x_A"][0], expected)
+        assert expected.shape == (20, 20, channels)
+
+
+# Unreadable images
+
+
+def broken_folder(tmp_path, bad, count=12, **fields):
+    names = [f"{i:02}.png" for i in range(count)]
+    a, b = save(tmp_path / "a", names), save(tmp_path / "b", names)
+    for i in bad:
+        (a / names[i]).write_bytes((a / names[i]).read_bytes()[:60])
+    return load(path_a=str(a), path_b=str(b), **fields)
+
+
+def test_an_unreadable_image_is_named_once_and_replaced_by_the_next_readable(tmp_path, caplog):
+    dataset = broken_folder(tmp_path, bad=(3, 4))
+    with caplog.at_level(logging.WARNING):
+        rows = dataset.train[0].read(np.array([3, 5, 3, 4]))["x_A"]
+    assert all((row == rows[1]).all() for row in rows)
+    assert [("03.png" in text, "04.png" in text) for text in caplog.messages] == [(True, False), (False, True)]
+
+
+def test_a_pair_with_one_unreadable_side_is_replaced_as_a_pair(tmp_path):
+    (source,) = broken_folder(tmp_path, bad=(3,), paired=True).train
+    bad, following = source.read(np.array([3])), source.read(np.array([4]))
+    for key in ("x_A", "x_B"):
+        np.testing.assert_array_equal(bad[key], following[key])
+
+
+def test_too_many_unreadable_images_stop_the_run_with_count_and_name(tmp_path):
+    dataset = broken_folder(tmp_path, bad=(1, 2, 3), max_unreadable=2)
+    with pytest.raises(UserError, match=r"3 images cannot be read, more than data.max_unreadable=2; .*0[123]\.png"):
+        list(pipeline.batches(dataset.train, batch_size=4, seed=3, start=0, stop=10))
+
+
+def test_a_folder_without_any_readable_image_is_refused(tmp_path):
+    dataset = broken_folder(tmp_path, bad=(0, 1, 2), count=4)
+    with pytest.raises(UserError, match="none of the 3 images can be read"):
+        dataset.train[0].read(np.array([0]))
