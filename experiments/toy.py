@@ -91,7 +91,7 @@ def level_sets(model: Model, cells: int = 200) -> tuple[np.ndarray, np.ndarray]:
     axis = np.linspace(-LIMIT, LIMIT, cells, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     params, stats = model.variables["disc"]
-    (logits, _), _ = nets.apply(module, (params["D_B"], stats["D_B"]), grid, False)
+    (logits, _), _ = nets.apply(module, (params["D_B"], stats["D_B"]), grid, "running")
     return axis, np.asarray(jax.nn.sigmoid(logits)).reshape(cells, cells)
 
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gan_xla.label_space import LabelSpace
+
 Tree = Any
 Array = jax.Array
 
@@ -54,6 +56,22 @@ class Ctx(NamedTuple):
         return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, self.index)
 
 
+class Habit(NamedTuple):
+    """What a generator does at test time, unless the user asks for something else.
+
+    Attributes:
+      statistics: what batch norm normalises by: "running", the averages of training; "batch",
+        all images of a call together; "image", each image by itself.
+      dropout: whether dropout stays on.
+    """
+
+    statistics: str = "running"
+    dropout: bool = False
+
+
+USUAL = Habit()
+
+
 @dataclasses.dataclass(frozen=True)
 class Gan:
     """A method as pure functions over explicit parameters. `batch` holds images [n, h, w, c]
@@ -65,17 +83,22 @@ class Gan:
         output that a loss needs.
       disc_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, (logs, disc_stats)).
       gen_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, logs).
-      translate: (gen_params, gen_stats, x, direction, batch_statistics) -> x.
+      translate: (gen_params, gen_stats, x, target, statistics, keys) -> x; target is one of
+        `directions`, static, or label vectors [n, labels.size] where the method has labels;
+        statistics as in `Habit`, keys [n] for dropout or None.
       judged: names of the fakes that the discriminators see.
       turns: the static cycle of updates, one batch each: "d", "g", "dg" (D first, G sees the
         new D), "gd" (both from one forward pass, the D step last), "d+g" (G draws again).
-      directions: what translate accepts; the first is the default.
-      grid: rows of names in batch or fakes, for the sample pictures.
+      directions: what translate accepts; the first is the default; none where it takes labels.
+      grid: rows of names in batch or previews, for the sample pictures.
+      preview: as generate, of the images that `grid` names; None: generate.
       value_range: range of the networks' images; None for data that are not images.
       pool: shape [size, h, w, c] of the history of fakes that the discriminators are shown from,
         or None for the newest alone.
       size_multiple: image sizes that the generators take, as multiples; None: the training
         size alone.
+      labels: the label vectors that the method knows, or None.
+      habit: of the generators at test time.
       phase: step -> hashable, constant where nothing changes during training.
     """
 
@@ -91,4 +114,7 @@ class Gan:
     value_range: tuple[float, float] | None
     size_multiple: int | None
     pool: tuple[int, ...] | None = None
+    preview: Callable | None = None
+    labels: LabelSpace | None = None
+    habit: Habit = USUAL
     phase: Callable[[int], Hashable] = lambda step: None

@@ -1,5 +1,6 @@
 """Trained models for use: `load(workdir)`. Imports no TensorFlow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,9 +8,9 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from gan_xla import gans, parallel, settings, state
+from gan_xla import gans, nets, parallel, settings, state
 from gan_xla.checkpoint import Checkpoints
-from gan_xla.contract import Gan
+from gan_xla.contract import Ctx, Gan
 from gan_xla.errors import UserError
 from gan_xla.ranges import normalise, to_uint8
 
@@ -22,55 +23,102 @@ class Model:
     Attributes:
       config: the run's configuration.
       step: training step of the checkpoint.
-      variables: {"gen": (params, stats), "disc": (params, stats)} of plain arrays.
+      variables: {"gen": (params, stats), "disc": (params, stats)} of plain arrays; where training
+        kept the generators' moving average, that is "gen", and "gen_raw" what it averaged.
     """
 
     def __init__(self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]):
         self.config, self.step, self.variables = config, step, variables
         self._gan = gan
-        self._translate = jax.jit(gan.translate, static_argnames=("direction", "batch_statistics"))
+        static = ("statistics",) if gan.labels else ("target", "statistics")
+        self._translate = jax.jit(gan.translate, static_argnames=static)
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """What `translate` accepts; the first is the default."""
+        """What `translate` accepts; the first is the default; none where it takes domains."""
         return self._gan.directions
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains that `translate` accepts, where the method has labels."""
+        return self._gan.labels.domains if self._gan.labels else ()
 
     @property
     def size_multiple(self) -> int | None:
         """Heights and widths that the network takes, as multiples; None: the training size alone."""
         return self._gan.size_multiple
 
-    def translate(self, images, direction: str | None = None, *, statistics: str = "running") -> np.ndarray:
+    def translate(
+        self,
+        images,
+        direction: str | None = None,
+        *,
+        domain: str | Sequence[str] | np.ndarray | None = None,
+        statistics: str | None = None,
+        dropout: bool | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
         """Translates images, or points where the model was trained on points.
 
         Args:
           images: uint8, or float in [0, 1], [n, h, w, c] (h and w as `size_multiple` says);
             points float [n, 2].
           direction: "AtoB" (default) or "BtoA", where the method has it.
+          domain: one of `domains` or several of one data set, whose other labels are then off; or
+            label vectors float [d] or [n, d] as `gan_xla.label_space` describes them.
           statistics: "running": batch norm uses the averages of training, so that a
-            translation does not depend on its neighbours; "batch": those of this call's
-            images together, the habit of DiscoGAN's reference code.
+            translation does not depend on its neighbours; "image": each image's own;
+            "batch": those of this call's images together, the habit of DiscoGAN's reference
+            code. Default: the method's habit ("image" for pix2pix, "running" for others).
+          dropout: whether it stays on. Default: the method's habit (True for pix2pix, whose
+            only noise it is).
+          seed: of the dropout; image number i of a call is dropped out by (seed, i).
 
         Returns:
           uint8 [n, h, w, c]; points float32 [n, 2].
         Raises:
-          UserError: unknown direction, or images that the network cannot take.
+          UserError: unknown direction or domain, or images that the network cannot take.
         """
-        direction = direction or self.directions[0]
-        if direction not in self.directions:
-            raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
-        if statistics not in ("running", "batch"):
-            raise UserError(f"--statistics={statistics}: use running or batch")
+        statistics = statistics or self._gan.habit.statistics
+        if statistics not in nets.STATISTICS:
+            raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
+        dropout = self._gan.habit.dropout if dropout is None else dropout
         x = self._check(np.asarray(images))
+        target = self._target(direction, domain, len(x))
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
         parts = []
         for start in range(0, len(x), chunk):
-            part = x[start : start + chunk]
-            padded = np.concatenate([part, np.repeat(part[:1], chunk - len(part), axis=0)])
-            y = self._translate(*self.variables["gen"], self._into(padded), direction, statistics == "batch")
-            parts.append(self._out_of(y)[: len(part)])
+            # The last chunk is filled up with the first images, so that one program serves all.
+            rows = np.arange(start, start + chunk) % len(x)
+            ctx = Ctx(jax.random.key(seed), step=0, index=rows)
+            keys = ctx.keys("dropout") if dropout else None
+            to = target if isinstance(target, str) else target[rows]
+            y = self._translate(*self.variables["gen"], self._into(x[rows]), to, statistics, keys)
+            parts.append(self._out_of(y)[: len(x) - start])
         return np.concatenate(parts)
+
+    def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
+        """A direction, or label vectors [count, d]."""
+        labels = self._gan.labels
+        if labels is None:
+            if domain is not None:
+                raise UserError(f"--domain: this model has directions, {' and '.join(self.directions)}, not domains")
+            direction = direction or self.directions[0]
+            if direction not in self.directions:
+                raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
+            return direction
+        if direction is not None or domain is None:
+            raise UserError(f"--domain: say which of {', '.join(self.domains)} to translate to")
+        if isinstance(domain, np.ndarray):
+            vectors = np.asarray(domain, np.float32)
+            if vectors.shape not in ((labels.size,), (count, labels.size)):
+                raise UserError(
+                    f"domain: label vectors are [{labels.size}] or [{count}, {labels.size}], not {list(vectors.shape)}"
+                )
+        else:
+            vectors = labels.vector(domain.split(",") if isinstance(domain, str) else tuple(domain))
+        return np.broadcast_to(vectors, (count, labels.size))
 
     def _check(self, x: np.ndarray) -> np.ndarray:
         if self._gan.value_range is None:
@@ -81,7 +129,9 @@ class Model:
             raise UserError(f"images must be [n, h, w, c] with n of 1 or more, not {list(x.shape)}")
         if x.dtype != np.uint8 and not (np.issubdtype(x.dtype, np.floating) and x.min() >= 0 and x.max() <= 1):
             raise UserError(f"images must be uint8, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
-        size, multiple = self.config.data.image_size, self.size_multiple
+        size, multiple, channels = self.config.data.image_size, self.size_multiple, self.config.data.channels
+        if x.shape[-1] != channels:
+            raise UserError(f"images of {x.shape[-1]} channels: this network takes {channels}")
         if multiple is None and x.shape[1:3] != (size, size):
             raise UserError(f"images of {x.shape[2]}x{x.shape[1]}: this network takes {size}x{size} alone; resize them")
         if multiple and (x.shape[1] % multiple or x.shape[2] % multiple):
@@ -120,5 +170,7 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step = checkpoints.resolve(str(checkpoint))
         saved = checkpoints.restore(step, like)
-    variables = {side: (player.params, player.stats) for side, player in (("gen", saved.gen), ("disc", saved.disc))}
+    variables = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
+    if saved.gen.ema is not None:
+        variables["gen_raw"] = (saved.gen.params, saved.gen.stats)
     return Model(gan, config, step, variables)

@@ -5,12 +5,17 @@ devices is the loss of the global batch; where a loss is not a mean over samples
 and takes the name of the mapped axis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
+from gan_xla.errors import UserError
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(x.shape[0], -1)
 
 
 def gan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
@@ -47,12 +52,66 @@ def lsgan_gen(fake: Array) -> Array:
     return jnp.mean(jnp.square(fake - 1))
 
 
+def hinge_disc(real: Array, fake: Array) -> tuple[Array, Array]:
+    """The discriminator's hinge terms (E max(0, 1 - D(x)), E max(0, 1 + D(G(z)))), of any shape.
+
+    References:
+      Lim and Ye 2017 (Geometric GAN), section 3; Miyato et al. 2018 (spectral norm), equation 16.
+    """
+    return jnp.mean(jax.nn.relu(1 - real)), jnp.mean(jax.nn.relu(1 + fake))
+
+
+def hinge_gen(fake: Array) -> Array:
+    """The generator's loss -E D(G(z)) beside `hinge_disc` and `wgan_disc`; Miyato et al. 2018, equation 17."""
+    return -jnp.mean(fake)
+
+
+def wgan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
+    """The critic's terms (-E D(x), E D(G(z))), of any shape; D must be kept Lipschitz, see `gradient_penalty`.
+
+    References:
+      Arjovsky et al. 2017, equation 2.
+    """
+    return -jnp.mean(real), jnp.mean(fake)
+
+
+def gradient_penalty(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
+    """E (||grad D(x_hat)||_2 - 1)^2 with x_hat on the lines between real and fake samples; two-sided.
+
+    Args:
+      critic: images [n, ...] -> scores [n, ...], summed over each sample's; no sample may act on
+        another's (no batch norm).
+      real, fake: [n, ...].
+      keys: one random key per sample, [n].
+    References:
+      Gulrajani et al. 2017, equation 3.
+    """
+    epsilon = jax.vmap(lambda key: jax.random.uniform(key, dtype=real.dtype))(keys)
+    epsilon = epsilon.reshape(-1, *[1] * (real.ndim - 1))
+    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(epsilon * real + (1 - epsilon) * fake)
+    # The gradient of a norm at 0 is none; nothing comes to lie there but by a dead critic.
+    norm = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(_flat(gradient)), -1), 1e-24))
+    return jnp.mean(jnp.square(norm - 1))
+
+
 # Name -> (discriminator's terms, generator's loss).
-ADVERSARIAL = {"log": (gan_disc, gan_gen), "lsgan": (lsgan_disc, lsgan_gen)}
+ADVERSARIAL = {
+    "log": (gan_disc, gan_gen),
+    "lsgan": (lsgan_disc, lsgan_gen),
+    "hinge": (hinge_disc, hinge_gen),
+    "wgan": (wgan_disc, hinge_gen),
+}
 
 
-def _flat(x: Array) -> Array:
-    return x.reshape(x.shape[0], -1)
+def adversarial(name: str) -> tuple[Callable, Callable]:
+    """The pair `ADVERSARIAL[name]`, for the config's `loss.adversarial`.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    if name not in ADVERSARIAL:
+        raise UserError(f"loss.adversarial={name!r} is unknown; use one of {', '.join(ADVERSARIAL)}")
+    return ADVERSARIAL[name]
 
 
 def mse(x: Array, y: Array) -> Array:

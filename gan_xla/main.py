@@ -34,15 +34,20 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("input", None, "translate: an image file or a directory of images.", **common)
     flags.DEFINE_string("output", None, "translate: directory for the results.", **common)
     flags.DEFINE_string("direction", None, "translate: AtoB or BtoA. Default: the model's first.", **common)
+    flags.DEFINE_string(
+        "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many.", **common
+    )
     flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint.", **common)
     flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
     flags.DEFINE_enum(
         "statistics",
-        "running",
-        ["running", "batch"],
-        "translate: batch norm by training's averages or by the batch.",
+        None,
+        ["running", "image", "batch"],
+        "translate: batch norm by training's averages, by each image alone or by all together. Default: the method's.",
         **common,
     )
+    flags.DEFINE_bool("dropout", None, "translate: keep dropout on. Default: the method's.", **common)
+    flags.DEFINE_integer("seed", 0, "translate: of the dropout.", **common)
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
 
@@ -77,7 +82,18 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
     workdir = values.workdir or (spec and settings.default_workdir(spec))
     if not workdir:
         raise UserError("--mode=translate needs --workdir, the directory of a trained run")
-    translate(workdir, values.input, values.output, values.direction, values.checkpoint, values.size, values.statistics)
+    translate(
+        workdir,
+        values.input,
+        values.output,
+        direction=values.direction,
+        checkpoint=values.checkpoint,
+        size=values.size,
+        domain=values.domain,
+        statistics=values.statistics,
+        dropout=values.dropout,
+        seed=values.seed,
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

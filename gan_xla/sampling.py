@@ -19,17 +19,18 @@ class Sampler:
     def __init__(self, gan: Gan, dataset: data.Dataset):
         self._rows = gan.grid
         self._batch = data.test_batch(dataset, POINTS if gan.value_range is None else IMAGES)
+        preview = gan.preview or gan.generate
         index = np.arange(len(next(iter(self._batch.values()))))
 
         def generate(gen: Player, step: jax.Array, batch: Tree) -> Tree:
             ctx = Ctx(key=jax.random.key(0), step=step, index=index, phase=gan.phase(0), train=False)
-            fakes, _ = gan.generate(gen.params, gen.stats, normalise(batch, gan.value_range), ctx)
+            fakes, _ = preview(*gen.best(), normalise(batch, gan.value_range), ctx)
             return fakes if gan.value_range is None else {k: to_uint8(x, gan.value_range) for k, x in fakes.items()}
 
         self._generate = jax.jit(generate)
 
     def grid(self, train_state: TrainState) -> np.ndarray:
-        """The picture, uint8 [h, w, 3], with batch norm's running statistics."""
+        """The picture, uint8 [h, w, 3], drawn as at test time."""
         gen, step = parallel.on_one_device((train_state.gen, train_state.step))
         fakes = jax.device_get(self._generate(gen, step, self._batch))
         return sample_grid({**self._batch, **fakes}, self._rows)

@@ -16,11 +16,22 @@ from gan_xla.errors import UserError
 
 @flax.struct.dataclass
 class Player:
-    """One side of the game with its optimiser's memory."""
+    """One side of the game with its optimiser's memory.
+
+    Attributes:
+      params, stats: as `contract.Net`.
+      opt_state: the optimiser's.
+      ema: `contract.Net` of the exponential moving averages of both, or None.
+    """
 
     params: Any
     stats: Any
     opt_state: Any
+    ema: Net | None = None
+
+    def best(self) -> Net:
+        """What to use after training: the averages where they are kept."""
+        return Net(self.params, self.stats) if self.ema is None else self.ema
 
 
 @flax.struct.dataclass
@@ -42,10 +53,17 @@ class TrainState:
 
 
 class Optimizer(NamedTuple):
-    """A gradient transformation of unit step size, and the learning rate at a step."""
+    """How one player learns.
+
+    Attributes:
+      transform: gradient transformation of unit step size.
+      learning_rate: step -> step size.
+      ema_decay: of the exponential moving average of the parameters; 0 keeps none.
+    """
 
     transform: optax.GradientTransformation
     learning_rate: Callable[[jax.Array], jax.Array]
+    ema_decay: float
 
 
 def _optimizer(fields: dict, steps: int) -> Optimizer:
@@ -60,7 +78,10 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
     if fields["schedule"] not in schedules:
         raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(schedules)}")
     decay = optax.add_decayed_weights(fields["weight_decay"]) if fields["weight_decay"] else optax.identity()
-    return Optimizer(optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]])
+    ema_decay = fields.get("ema_decay", 0.0)
+    if not 0 <= ema_decay < 1:
+        raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
+    return Optimizer(optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]], ema_decay)
 
 
 def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
@@ -68,7 +89,8 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
 
     Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and
     the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
-    `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player.
+    `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player;
+    `config.gen.ema_decay` is the decay of the generators' moving average.
 
     Returns:
       Pair of `Optimizer`.
@@ -87,7 +109,9 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
     """The state before the first step; a function of the method and the seed alone."""
 
     def player(net: Net, side: Optimizer) -> Player:
-        return Player(net.params, net.stats, side.transform.init(net.params))
+        # The state is donated to the step, so the averages need buffers of their own.
+        ema = jax.tree.map(jnp.copy, net) if side.ema_decay else None
+        return Player(net.params, net.stats, side.transform.init(net.params), ema)
 
     # As one program it is kept in the compilation cache; drawn one by one, a hundred tensors
     # take half a minute on a CPU, every time.

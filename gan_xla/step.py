@@ -7,7 +7,7 @@ import jax
 import optax
 
 from gan_xla import image_pool
-from gan_xla.contract import Array, Ctx, Gan, Pair, Tree
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Tree
 from gan_xla.errors import UserError
 from gan_xla.ranges import normalise
 from gan_xla.state import Optimizer, Player, TrainState
@@ -22,7 +22,10 @@ def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step:
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
     rate = optimizer.learning_rate(step)
     params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
-    return Player(params, stats, opt_state)
+    ema = player.ema
+    if ema is not None:
+        ema = optax.incremental_update(Net(params, stats), ema, 1 - optimizer.ema_decay)
+    return Player(params, stats, opt_state, ema)
 
 
 def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree, key: Array):

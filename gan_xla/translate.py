@@ -12,10 +12,8 @@ from gan_xla.errors import UserError
 BATCH = 32
 
 
-def _prepared(image: np.ndarray, size: str, train_size: int, multiple: int | None) -> np.ndarray:
-    """The image at a size that the network takes: resized, or padded at the right and the bottom."""
-    if size == "train":
-        return images.resize(image, train_size)
+def _padded(image: np.ndarray, multiple: int) -> np.ndarray:
+    """The image at its own size, padded at the right and the bottom to what the network takes."""
     h, w = image.shape[:2]
     return np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
 
@@ -32,7 +30,14 @@ def _targets(files: list[Path], output: Path) -> list[Path]:
 
 
 def translate(
-    workdir: str, input: str, output: str, direction: str | None, checkpoint: str, size: str, statistics: str
+    workdir: str,
+    input: str,
+    output: str,
+    *,
+    direction: str | None = None,
+    checkpoint: str = "last",
+    size: str = "train",
+    **options,
 ) -> None:
     """Translates a file or the images of a directory into PNG files of the same names.
 
@@ -42,9 +47,9 @@ def translate(
       output: directory, made if it is missing.
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
-      size: "train": resize to the training size; "native": keep the image's size, padded to
-        what the network takes and cropped again.
-      statistics: as `Model.translate`; "batch" takes all images of the call together.
+      size: "train": to the training size as `data.fit` says; "native": keep the image's size,
+        padded to what the network takes and cropped again.
+      options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing or unreadable input, or what the model cannot do.
     """
@@ -52,22 +57,26 @@ def translate(
     files = [source] if source.is_file() else images.find(source)
     targets = _targets(files, Path(output))
     model = gan_xla.load(workdir, checkpoint)
-    data = model.config.data
+    data, native = model.config.data, size == "native"
     if not data.image_size:
         raise UserError(f"{workdir}: this model translates points; use gan_xla.load(...).translate in Python")
-    if size == "native" and model.size_multiple is None:
+    if native and model.size_multiple is None:
         raise UserError(
             f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train"
         )
-    if size == "native" and statistics == "batch":
+    if native and options.get("statistics") == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
     Path(output).mkdir(parents=True, exist_ok=True)
-    batch = 1 if size == "native" else len(files) if statistics == "batch" else BATCH
+    background = tuple(data.background)
+    batch = 1 if native else len(files) if options.get("statistics") == "batch" else BATCH
     for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
-        read = [images.read(path, background=tuple(data.background)) for path in files[start : start + batch]]
-        x = np.stack([_prepared(image, size, data.image_size, model.size_multiple) for image in read])
-        y = model.translate(x, direction, statistics=statistics)
+        read = [images.read(path, data.channels, background) for path in files[start : start + batch]]
+        if native:
+            x = [_padded(image, model.size_multiple) for image in read]
+        else:
+            x = [images.fit(image, data.image_size, data.fit, background) for image in read]
+        y = model.translate(np.stack(x), direction, **options)
         for target, image, original in zip(targets[start : start + batch], y, read, strict=True):
-            height, width = original.shape[:2] if size == "native" else image.shape[:2]
-            images.write(target, image[:height, :width])
+            h, w = original.shape[:2]
+            images.write(target, image[:h, :w] if native else images.unfit(image, (h, w), data.fit))
     print(f"{len(files)} image(s) translated by {workdir}, step {model.step}, into {output}")

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_xla import nets
-from gan_xla.contract import Array, Ctx, Net, Pair, Tree
+from gan_xla.contract import USUAL, Array, Ctx, Habit, Net, Pair, Tree
 
 Chain = tuple[str, str, str]
 
@@ -23,38 +23,45 @@ FORTH_AND_BACK: tuple[Chain, ...] = (
 )
 
 
-def make_init(generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: int) -> Callable:
+def make_init(
+    generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: int, seen: int = 1
+) -> Callable:
     """`Gan.init` of the generators in `chains` and a discriminator for each translation's domain.
 
     Args:
       generator, discriminator: modules.
       chains: what is generated.
       size: height and width of the images; 0 for points.
+      seen: images that a discriminator sees at once, concatenated.
     """
-    shape = (1, size, size, generator.channels) if size else (1, generator.channels)
+    space, channels = (size, size) if size else (), generator.channels
     gen_names = sorted({name for _, name, _ in chains})
     disc_names = [f"D_{fake[-1]}" for fake in translations(chains)]
 
-    def side(module: nn.Module, names: Sequence[str], key: Array) -> Net:
+    def side(module: nn.Module, names: Sequence[str], key: Array, channels: int) -> Net:
+        x = jnp.zeros((1, *space, channels))
         keys = jax.random.split(key, len(names))  # every network has its own
-        made = {name: nets.init(module, k, jnp.zeros(shape)) for name, k in zip(names, keys, strict=True)}
+        made = {name: nets.init(module, k, x) for name, k in zip(names, keys, strict=True)}
         return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
 
     def init(key: Array, phase: Any) -> Pair:
         gen_key, disc_key = jax.random.split(key)
-        return Pair(side(generator, gen_names, gen_key), side(discriminator, disc_names, disc_key))
+        return Pair(
+            side(generator, gen_names, gen_key, channels), side(discriminator, disc_names, disc_key, seen * channels)
+        )
 
     return init
 
 
-def make_generate(module: nn.Module, chains: Sequence[Chain]) -> Callable:
+def make_generate(module: nn.Module, chains: Sequence[Chain], habit: Habit = USUAL) -> Callable:
     """`Gan.generate`: all results of `chains`; those from real images come first."""
 
     def generate(gen_params: Tree, gen_stats: Tree, batch: Tree, ctx: Ctx) -> tuple[Tree, Tree]:
         x, new_stats = dict(batch), {}
         for result, name, source in chains:
-            keys = ctx.keys(result) if ctx.train else None
-            x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], ctx.train, keys)
+            keys = ctx.keys(result) if ctx.train or habit.dropout else None
+            statistics = "batch" if ctx.train else habit.statistics
+            x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], statistics, keys)
             # The first pass is the one on real images; the pass on translations must not shift
             # the averages that inference on real images relies on.
             new_stats.setdefault(name, stats)
@@ -65,17 +72,23 @@ def make_generate(module: nn.Module, chains: Sequence[Chain]) -> Callable:
 
 def judge(module: nn.Module, disc_params: Tree, disc_stats: Tree, name: str, x: Array):
     """(logits, activations, statistics after the call) of the discriminator `name` on x."""
-    (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, True)
+    (logits, features), stats = nets.apply(module, (disc_params[name], disc_stats[name]), x, "batch")
     return logits, features, stats
 
 
-def make_disc_loss(module: nn.Module, terms: Callable, weight: float) -> Callable:
+def unconditional(batch: Tree, x: Array) -> Array:
+    """What a discriminator sees of the image x: x."""
+    return x
+
+
+def make_disc_loss(module: nn.Module, terms: Callable, weight: float, view: Callable = unconditional) -> Callable:
     """`Gan.disc_loss`: the sum over both domains of `weight` times the terms on real and fake.
 
     Args:
       module: the discriminator.
       terms: (real logits, fake logits) -> (loss on real, loss on fake), of `losses.ADVERSARIAL`.
       weight: factor of each domain's sum.
+      view: (batch, x) -> what a discriminator sees of the image x.
     """
 
     def disc_loss(disc_params: Tree, disc_stats: Tree, batch: Tree, fakes: Tree, ctx: Ctx):
@@ -83,8 +96,9 @@ def make_disc_loss(module: nn.Module, terms: Callable, weight: float) -> Callabl
         for fake, x in fakes.items():
             domain = fake[-1]
             name = f"D_{domain}"
-            real_logits, _, new_stats[name] = judge(module, disc_params, disc_stats, name, batch[f"x_{domain}"])
-            fake_logits, _, _ = judge(module, disc_params, disc_stats, name, x)
+            real = view(batch, batch[f"x_{domain}"])
+            real_logits, _, new_stats[name] = judge(module, disc_params, disc_stats, name, real)
+            fake_logits, _, _ = judge(module, disc_params, disc_stats, name, view(batch, x))
             logs[f"loss/{name}"] = weight * sum(terms(real_logits, fake_logits))
         total = sum(logs.values())
         return total, ({"loss/D": total, **logs}, new_stats)
@@ -95,9 +109,9 @@ def make_disc_loss(module: nn.Module, terms: Callable, weight: float) -> Callabl
 def make_translate(module: nn.Module) -> Callable:
     """`Gan.translate`: "AtoB" is G_AB."""
 
-    def translate(gen_params: Tree, gen_stats: Tree, x: Array, direction: str, batch_statistics: bool = False) -> Array:
-        name = f"G_{direction[0]}{direction[-1]}"
-        return nets.apply(module, (gen_params[name], gen_stats[name]), x, batch_statistics)[0]
+    def translate(gen_params: Tree, gen_stats: Tree, x: Array, target: str, statistics: str, keys: Array | None):
+        name = f"G_{target[0]}{target[-1]}"
+        return nets.apply(module, (gen_params[name], gen_stats[name]), x, statistics, keys)[0]
 
     return translate
 

@@ -23,7 +23,7 @@ def _points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) 
 
 def _column(name: str, x: np.ndarray) -> np.ndarray:
     """One labelled column of a grid: uint8 images [n, h, w, c] one below the other, or points [n, 2]."""
-    tiles = _points_image(x)[None] if x.ndim == 2 else x
+    tiles = _points_image(x)[None] if x.ndim == 2 else images.compose(x) if x.shape[-1] == 4 else x
     scale = -(-TILE // tiles.shape[1])
     tiles = np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2)
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)

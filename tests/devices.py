@@ -21,6 +21,10 @@ CASES = {
     # Feature matching is not a mean over samples; dropout is drawn per sample.
     "feature_matching": dict(config="discogan_reference", turns=("dg",)),
     "dropout": dict(config="discogan_unet", turns=("gd",)),
+    # Conditional discriminators; the averages are kept too.
+    "ema": dict(config="pix2pix", turns=("dg",), ema_decay=0.9),
+    # The gradient penalty draws a point for every sample.
+    "gradient_penalty": dict(config="stargan", turns=("dg",)),
     # The pool sees the samples of all devices, in their order; it is full in the second step.
     # Batch norm, because biases before an instance norm move by what Adam makes of rounding.
     "pool": dict(config="cyclegan", turns=("gd",), norm="batch"),
@@ -28,7 +32,9 @@ CASES = {
 TINY = {"width": 4, "blocks": 1, "layers": 1}
 
 
-def configure(config: str, turns: tuple[str, ...], size: int = SIZE, norm: str = "") -> ConfigDict:
+def configure(
+    config: str, turns: tuple[str, ...], size: int = SIZE, norm: str = "", ema_decay: float = 0.0
+) -> ConfigDict:
     """A tiny form of a shipped config; `norm` replaces the kind that it normalises by."""
     config = settings.load(config)
     config.data.image_size = size
@@ -36,6 +42,7 @@ def configure(config: str, turns: tuple[str, ...], size: int = SIZE, norm: str =
         side.update({field: value for field, value in TINY.items() if field in side and side.net != "mlp"})
         side.update({"norm": norm} if norm else {})
     config.train.turns = turns
+    config.optimizer.gen.ema_decay = ema_decay
     if config.loss.get("feature_layers"):
         config.loss.feature_layers = (0, 1)
     if config.train.get("pool_size"):
@@ -52,7 +59,9 @@ def final_state(config: ConfigDict, devices):
     generator = np.random.default_rng(1)
     step = parallel.map_step(make_step(gan, optimizer, config.train.turns, parallel.AXIS), devices)
     for _ in range(STEPS):
-        batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B")}
+        batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B", "x")}
+        if gan.labels:
+            batch |= {name: generator.uniform(size=(1, BATCH, gan.labels.size)) for name in ("label", "target")}
         batch["index"] = np.arange(BATCH, dtype=np.int32)[None]
         state, _ = step(state, parallel.shard(batch, devices))
     return jax.device_get(state)

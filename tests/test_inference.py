@@ -57,6 +57,23 @@ def test_a_translation_does_not_depend_on_its_neighbours_unless_batch_statistics
     assert (batch[0].astype(int) - model.translate(pictures[:2], statistics="batch")[0] != 0).any()
 
 
+def test_pix2pix_keeps_its_dropout_and_normalises_each_image_by_itself(tmp_path):
+    model = gan_xla.load(_save(tmp_path, configure("pix2pix", ("dg",), size=64)))
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    y = model.translate(pictures)
+    np.testing.assert_array_equal(model.translate(pictures), y)
+    assert (model.translate(pictures, seed=1) != y).any(), "the seed draws the dropout"
+    np.testing.assert_allclose(model.translate(pictures[:1])[0], y[0], atol=1)
+    calm = model.translate(pictures, dropout=False)
+    np.testing.assert_array_equal(model.translate(pictures, dropout=False, seed=1), calm)
+    assert (calm != y).any() and (calm != model.translate(pictures, dropout=False, statistics="batch")).any()
+
+
+def test_images_of_other_channels_are_a_clear_error(model):
+    with pytest.raises(UserError, match="images of 1 channels: this network takes 3"):
+        model.translate(np.zeros((1, 16, 16, 1), np.uint8))
+
+
 def test_sizes_that_are_multiples_are_taken_and_others_are_a_clear_error(model):
     assert model.translate(np.zeros((1, 8, 20, 3), np.uint8)).shape == (1, 8, 20, 3)
     with pytest.raises(UserError, match="images of 16x9: this network takes multiples of 4"):

@@ -34,6 +34,13 @@ def test_the_generators_loss_is_non_saturating(pair):
     np.testing.assert_allclose(losses.gan_gen(jnp.asarray(pair[0])), -np.log(_sigmoid(pair[0])).mean(), rtol=1e-12)
 
 
+def test_the_hinge_game_is_one_of_margins(pair):
+    real, fake = losses.hinge_disc(*map(jnp.asarray, pair))
+    np.testing.assert_allclose(real, np.maximum(0, 1 - pair[0]).mean(), rtol=1e-12)
+    np.testing.assert_allclose(fake, np.maximum(0, 1 + pair[1]).mean(), rtol=1e-12)
+    np.testing.assert_allclose(losses.hinge_gen(jnp.asarray(pair[1])), -pair[1].mean(), rtol=1e-12)
+
+
 def test_log_losses_stay_finite_for_extreme_logits():
     extreme = jnp.asarray([-1e4, 1e4])
     assert np.isfinite(losses.gan_disc(extreme, extreme)).all() and np.isfinite(losses.gan_gen(extreme))

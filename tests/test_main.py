@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import gan_xla
-from gan_xla import images, settings
+from gan_xla import gans, images, settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.main import main
+from gan_xla.state import create, optimizers
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
@@ -31,9 +32,13 @@ TINY = (
 def _command(config: str, workdir, *flags: str) -> list[str]:
     """A training command of the shipped config at a tiny size, two steps long unless `flags` say otherwise."""
     shape = () if config.startswith("toy") else TINY
-    if config == "cyclegan":  # the user's own directory by default, and the paper's 286 pixels
+    if settings.load(config).data.source == "folder":  # and the papers' 286 pixels
         shape = (*shape, "--config.data.source=builtin", "--config.data.load_size=18")
-        shape = (*shape, "--config.model.generator.blocks=1", "--config.model.discriminator.layers=1")
+        shape = (*shape, "--config.model.discriminator.layers=1")
+    if "blocks" in settings.load(config).model.generator:
+        shape = (*shape, "--config.model.generator.blocks=1")
+    if settings.load(config).data.labels:
+        shape = (*shape, "--config.data.labels=('all',)", "--config.data.exclusive=()")
     if settings.load(config).loss.get("feature_layers"):  # of the angle experiments, with the 5-layer generator
         shape = (*shape, "--config.loss.feature_layers=(0,1)", "--config.model.generator.bottleneck=5")
     short = (
@@ -90,17 +95,40 @@ def test_a_finished_run_says_so_and_changes_nothing(run, capsys):
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
-def _leaves(workdir):
-    variables = gan_xla.load(workdir).variables
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(variables)]
+def _state(workdir):
+    """All that the last checkpoint holds: parameters, moments, pool, key."""
+    config = settings.read(workdir)
+    optimizer = optimizers(config.optimizer, config.train.steps)
+    like = jax.eval_shape(lambda: create(gans.build(config), optimizer, config.seed))
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        return checkpoints.restore(checkpoints.latest(), like)
+
+
+def _assert_same_state(one, other):
+    jax.tree.map(np.testing.assert_array_equal, _state(one), _state(other))
 
 
 def test_one_step_then_two_more_equal_three_bit_for_bit(run, tmp_path):
     assert main(_command("discogan", tmp_path, "--config.train.steps=1")) == 0
     assert main(_command("discogan", tmp_path, "--config.train.steps=3")) == 0
     assert [row["step"] for row in _metrics(tmp_path)] == [1, 2, 3]
-    for resumed, straight in zip(_leaves(tmp_path), _leaves(run), strict=True):
-        np.testing.assert_array_equal(resumed, straight)
+    _assert_same_state(tmp_path, run)
+
+
+def test_the_image_pool_and_the_averages_resume_bit_for_bit(tmp_path):
+    """The pool is full in the second step, so that the third one shows images from before the interruption."""
+    fields = (
+        "--config.train.pool_size=6",
+        "--config.optimizer.schedule=constant",
+        "--config.optimizer.gen.ema_decay=0.9",
+    )
+    for workdir, stops in (("straight", (3,)), ("resumed", (2, 3))):
+        for steps in stops:
+            assert main(_command("cyclegan", tmp_path / workdir, *fields, f"--config.train.steps={steps}")) == 0
+    _assert_same_state(tmp_path / "resumed", tmp_path / "straight")
+    state = _state(tmp_path / "resumed")
+    assert state.pool.count == 6 and state.gen.ema is not None
+    assert "gen_raw" in gan_xla.load(tmp_path / "resumed").variables
 
 
 def _process(command: list[str]) -> subprocess.Popen:
@@ -128,8 +156,7 @@ def test_a_killed_run_continues_from_its_last_checkpoint_to_the_same_parameters(
     other = tmp_path / "straight"
     for workdir in (tmp_path, other):
         assert main(_command("discogan", workdir, f"--config.train.steps={kept + 2}")) == 0
-    for resumed, straight in zip(_leaves(tmp_path), _leaves(other), strict=True):
-        np.testing.assert_array_equal(resumed, straight)
+    _assert_same_state(tmp_path, other)
     assert [row["step"] for row in _metrics(tmp_path)] == list(range(1, kept + 3))
 
 
@@ -162,6 +189,7 @@ def test_own_directories_of_pairs_train_with_the_pixelwise_loss_and_translate(tm
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{number}.png" for number in range(8)]
 
 
+BUILTIN = ("--config.data.source=builtin",)
 MISTAKES = {
     "an unknown config": (["--config=nope.py"], "--config=nope.py.*shipped configs are .*discogan"),
     "no config": ([], "--mode=train needs --config"),
@@ -176,6 +204,21 @@ MISTAKES = {
         ["--config=discogan", "--config.loss.reconstruction=l3"],
         "loss.reconstruction='l3'.*huber",
     ),
+    "an unknown game": (
+        ["--config=cyclegan", *BUILTIN, "--config.loss.adversarial=ls"],
+        "loss.adversarial='ls'.*hinge",
+    ),
+    "unpaired data": (["--config=pix2pix:quick", "--config.data.paired=False"], "aligned pairs; set data.paired=True"),
+    "unpaired domains": (
+        ["--config=pix2pix", *BUILTIN, "--config.data.name=chairs2cars"],
+        "data.name='chairs2cars'.*pairs",
+    ),
+    "too small for the U-Net": (
+        ["--config=pix2pix:quick", "--config.data.image_size=48"],
+        "data.image_size=48.*powers of",
+    ),
+    "no direction": (["--config=pix2pix:quick", "--config.model.direction=AB"], "model.direction='AB'.*AtoB, BtoA"),
+    "an average of ones": (["--config=cyclegan:quick", "--config.optimizer.gen.ema_decay=1"], "ema_decay=1.0 must be"),
     "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
     "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
     "steps and epochs": (["--config=discogan", "--config.train.epochs=3"], "train.steps=50000 and train.epochs=3"),

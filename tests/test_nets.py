@@ -39,7 +39,7 @@ def test_discogan_networks_have_the_published_parameter_counts(role, fields, cou
 def test_generators_keep_the_shape_of_their_images(net, size):
     module = nets.build({"net": net, "width": 8}, "Generator", size=size)
     net_shapes = _shapes(module, size)
-    y, stats = jax.eval_shape(lambda n, x: nets.apply(module, n, x, True), net_shapes, jnp.zeros((2, size, size, 3)))
+    y, stats = jax.eval_shape(lambda n, x: nets.apply(module, n, x, "batch"), net_shapes, jnp.zeros((2, size, size, 3)))
     assert y.shape == (2, size, size, 3)
     assert jax.tree.structure(stats) == jax.tree.structure(net_shapes.stats)
 
@@ -48,7 +48,7 @@ def test_generators_keep_the_shape_of_their_images(net, size):
 def test_discriminators_judge_the_image_or_its_patches(net, shape):
     module = nets.build({"net": net, "width": 8}, "Discriminator", size=32)
     (logits, features), _ = jax.eval_shape(
-        lambda n, x: nets.apply(module, n, x, True), _shapes(module, 32), jnp.zeros((2, 32, 32, 3))
+        lambda n, x: nets.apply(module, n, x, "batch"), _shapes(module, 32), jnp.zeros((2, 32, 32, 3))
     )
     assert logits.shape == shape and len(features) == 3
 

@@ -11,37 +11,12 @@ from gan_xla.state import create, optimizers
 from gan_xla.step import make_step
 
 torch = pytest.importorskip("torch")
-from test_nets_parity import PatchGAN, ResNet  # noqa: E402
 from torch import nn  # noqa: E402
+from torch_networks import PatchGAN, ResNet, UNet, flax_variables  # noqa: E402
 
 from experiments.benchmarks import torch_discogan  # noqa: E402
 
 SIZE, WIDTH, BATCH, STEPS = 16, 4, 5, 3
-
-
-def _kernel(weight, transposed: bool) -> np.ndarray:
-    """PyTorch's weight as a Flax kernel [kh, kw, in, out]."""
-    weight = weight.detach().numpy()
-    return weight.transpose(2, 3, 0, 1)[::-1, ::-1] if transposed else weight.transpose(2, 3, 1, 0)
-
-
-def _params(module) -> dict:
-    """A PyTorch network's parameters under the names that Flax gives to the same layers in the same order."""
-    params, counts = {}, {"Conv": 0, "ConvTranspose": 0, "Norm": 0}
-    for layer in module.modules():
-        if isinstance(layer, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
-            transposed = isinstance(layer, torch.nn.ConvTranspose2d)
-            kind, value = "ConvTranspose" if transposed else "Conv", {"kernel": _kernel(layer.weight, transposed)}
-        elif isinstance(layer, torch.nn.BatchNorm2d):
-            scale, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-            kind, value = "Norm", {"BatchNorm_0": {"scale": scale, "bias": bias}}
-        else:
-            continue
-        if kind != "Norm" and layer.bias is not None:
-            value["bias"] = layer.bias.detach().numpy()
-        params[f"{kind}_{counts[kind]}"] = jax.tree.map(jnp.array, value)  # a copy: PyTorch updates in place
-        counts[kind] += 1
-    return params
 
 
 def _play(config, players, batches):
@@ -50,7 +25,7 @@ def _play(config, players, batches):
     gan, optimizer = gans.build(config), optimizers(config.optimizer, STEPS)
     state = create(gan, optimizer, 0)
     state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
-    gen, disc = ({name: _params(net) for name, net in nets.items()} for nets in players)
+    gen, disc = ({name: flax_variables(net)[0] for name, net in nets.items()} for nets in players)
     state = state.replace(gen=state.gen.replace(params=gen), disc=state.disc.replace(params=disc))
     step, logs = jax.jit(make_step(gan, optimizer, gan.turns)), []
     for a, b in batches:
@@ -93,6 +68,41 @@ class CycleGAN:
         return d_loss.item(), g_loss.item()
 
 
+class Pix2pix:
+    """pix2pix's step in PyTorch: D's update, then G's against the new D. Too narrow a U-Net for dropout."""
+
+    def __init__(self):
+        self.generators = nn.ModuleDict({"G_AB": UNet(WIDTH, 4)})
+        self.discriminators = nn.ModuleDict({"D_B": PatchGAN(WIDTH, 1, "batch", 6)})
+        self.optimise_g, self.optimise_d = (
+            torch.optim.Adam(nets.double().parameters(), 2e-4, (0.5, 0.999))
+            for nets in (self.generators, self.discriminators)
+        )
+
+    def step(self, a, b):
+        a, b = torch.from_numpy(a), torch.from_numpy(b)
+        g, d = self.generators["G_AB"], self.discriminators["D_B"]
+
+        def judged(y, target):
+            logits = d(torch.cat([a, y], 1))
+            return nn.functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+        fake = g(a)
+        d_loss = (judged(b, 1) + judged(fake.detach(), 0)) / 2
+        self.optimise_d.zero_grad()
+        d_loss.backward()
+        self.optimise_d.step()
+        g_loss = judged(fake, 1) + 100 * nn.functional.l1_loss(fake, b)
+        self.optimise_g.zero_grad()
+        g_loss.backward()
+        self.optimise_g.step()
+        return d_loss.item(), g_loss.item()
+
+
+def _pix2pix():
+    return configure("pix2pix", ("dg",), size=SIZE), Pix2pix()
+
+
 def _cyclegan():
     config = configure("cyclegan", ("gd",), size=SIZE)
     config.loss.lambda_identity, config.train.pool_size = 0.5, 0
@@ -104,7 +114,7 @@ def _discogan():
     return configure("discogan", ("dg",), size=SIZE), trainer
 
 
-@pytest.mark.parametrize("method", [_discogan, _cyclegan])
+@pytest.mark.parametrize("method", [_discogan, _cyclegan, _pix2pix])
 def test_three_training_steps_equal_pytorchs_in_float64(method):
     torch.manual_seed(0)
     config, trainer = method()
@@ -114,5 +124,5 @@ def test_three_training_steps_equal_pytorchs_in_float64(method):
         state, logs = _play(config, (trainer.generators, trainer.discriminators), batches)
         np.testing.assert_allclose(logs, [trainer.step(a, b) for a, b in batches], rtol=1e-9)
         for ours, players in ((state.gen.params, trainer.generators), (state.disc.params, trainer.discriminators)):
-            theirs = {name: _params(net) for name, net in players.items()}
+            theirs = {name: flax_variables(net)[0] for name, net in players.items()}
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10), ours, theirs)

@@ -7,14 +7,14 @@ import pytest
 
 from gan_xla import nets
 from gan_xla.errors import UserError
-from gan_xla.nets import patchgan, resnet, unet_pix2pix
+from gan_xla.nets import encoder_decoder, patchgan, resnet, unet_pix2pix
 
 
 def _shape(module, *shape):
     """Shape of the output (of a discriminator's logits and activations) for images of this shape."""
     x = jnp.zeros(shape)
     net = jax.eval_shape(lambda key: nets.init(module, key, x), jax.random.key(0))
-    return jax.tree.map(lambda y: y.shape, jax.eval_shape(lambda n: nets.apply(module, n, x, True)[0], net))
+    return jax.tree.map(lambda y: y.shape, jax.eval_shape(lambda n: nets.apply(module, n, x, "batch")[0], net))
 
 
 @pytest.mark.parametrize("layers, field", [(0, 1), (1, 16), (3, 70), (5, 286)])
@@ -28,7 +28,7 @@ def test_a_logit_judges_exactly_its_receptive_field(layers, field):
     net = jax.tree.map(lambda leaf: np.random.default_rng(1).normal(size=leaf.shape).astype(np.float32), shapes)
 
     def logit(x):
-        logits = nets.apply(module, net, x, True)[0][0]
+        logits = nets.apply(module, net, x, "batch")[0][0]
         return logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
 
     expected = np.zeros((field + 2, field + 2), bool)
@@ -57,6 +57,37 @@ def test_patchgan_has_biases_where_no_batch_norm_follows(norm, biased):
     assert ["bias" in params[f"Conv_{i}"] for i in range(4)] == biased
 
 
+def test_one_logit_an_image_is_the_mean_of_the_patches_or_a_convolution_over_them():
+    x = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
+    patches = patchgan.Discriminator(width=4, layers=1, norm="none")
+    net = nets.init(patches, jax.random.key(1), x)
+    (logits, _), _ = nets.apply(patches, net, x, "batch")
+    (mean, _), _ = nets.apply(patches.clone(judges="mean"), net, x, "batch")
+    np.testing.assert_allclose(mean, logits.mean((1, 2), keepdims=True), rtol=1e-5)
+    assert _shape(patches.clone(judges="image"), 2, 16, 16, 3)[0] == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [patchgan.Discriminator(width=4, layers=1), encoder_decoder.Discriminator(size=16, width=4)],
+)
+def test_spectral_norm_divides_kernels_by_their_largest_singular_value(module):
+    x = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
+    normed = module.clone(spectral_norm=True)
+    params, stats = nets.init(normed, jax.random.key(1), x)
+    update = jax.jit(lambda stats: nets.apply(normed, (params, stats), x, "batch"))
+    for _ in range(60):  # one power iteration each
+        (logits, _), stats = update(stats)
+
+    def divide(path, kernel):
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        return kernel / np.linalg.norm(matrix, 2) if path[-1].key == "kernel" else kernel
+
+    divided = jax.tree_util.tree_map_with_path(divide, params)
+    (expected, _), _ = nets.apply(module, (divided, nets.init(module, jax.random.key(1), x).stats), x, "batch")
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(
     "module, height, width",
@@ -64,6 +95,8 @@ def test_patchgan_has_biases_where_no_batch_norm_follows(norm, biased):
         (resnet.Generator(width=4, blocks=1, norm="batch"), 8, 20),
         (resnet.Generator(width=4, blocks=1, upsample="resize"), 12, 8),
         (unet_pix2pix.Generator(size=32, width=4), 32, 64),
+        (unet_pix2pix.Generator(size=16, width=4, upsample="resize"), 16, 32),
+        (encoder_decoder.Generator(size=16, width=4, upsample="resize"), 8, 16),
         (unet_pix2pix.Generator(size=48, levels=3, width=4, norm="instance"), 24, 8),
     ],
 )
@@ -94,6 +127,7 @@ def test_weights_begin_as_in_dcgan():
     [
         (patchgan.Discriminator(layers=5), 64, "model.discriminator.layers=5 takes images from 96 pixels on"),
         (patchgan.Discriminator(layers=-1), 64, "model.discriminator.layers=-1"),
+        (patchgan.Discriminator(judges="all"), 64, "model.discriminator.judges='all'.*patches, mean, image"),
         (resnet.Generator(size=30), 30, "data.image_size=30.*multiples of 4"),
         (resnet.Generator(upsample="bilinear"), 32, "model.generator.upsample='bilinear'.*transpose, resize"),
         (unet_pix2pix.Generator(size=48), 48, "data.image_size=48.*powers of two unless levels is set"),

@@ -92,6 +92,21 @@ def test_the_linear_schedule_is_constant_over_the_first_half_then_falls_to_zero(
     np.testing.assert_allclose([rate(s) for s in (0, 50, 75, 100)], np.array([1, 1, 0.5, 0]) * 2e-4, rtol=1e-6)
 
 
+def test_the_moving_average_follows_the_parameters_and_changes_nothing_else(game):
+    _, optimizer, plain, batches = game
+    config = configure("toy_gmm", ("dg",), size=0, ema_decay=0.75)
+    gan, optimizer = gans.build(config), optimizers(config.optimizer, 10)
+    state, expected = create(gan, optimizer, 0), plain.gen.params
+    for i in range(2):
+        batch = {name: x[i : i + 1] for name, x in batches.items()}
+        state, _ = make_step(gan, optimizer, ("dg",))(state, batch)
+        plain, _ = make_step(*game[:2], ("dg",))(plain, batch)
+        expected = jax.tree.map(lambda e, p: 0.75 * e + 0.25 * p, expected, plain.gen.params)
+    assert not _changed(state.gen.params, plain.gen.params)
+    assert difference64(state.gen.ema.params, expected) < 1e-6 and state.disc.ema is None
+    assert state.gen.best() is state.gen.ema and plain.gen.best().params is plain.gen.params
+
+
 def test_overrides_of_one_player_leave_the_other_alone():
     config = configure("toy_gmm", ("dg",))
     config.optimizer.disc.learning_rate = 1e-5

@@ -12,7 +12,7 @@ IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
 
 def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
     """`Gan.gen_loss` of the contract."""
-    _, gan_term = losses.ADVERSARIAL[loss.adversarial]
+    _, gan_term = losses.adversarial(loss.adversarial)
     cycle_weight = {"A": loss.lambda_A, "B": loss.lambda_B}
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
@@ -40,7 +40,7 @@ def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
     """CycleGAN.
 
-    `config.loss`: `adversarial` (lsgan, or the log loss that it replaced), `gan_weight`,
+    `config.loss`: `adversarial` (lsgan; log, which it replaced; hinge), `gan_weight`,
     `lambda_A` and `lambda_B` (weights of the cycle losses of A and B; 0 for the ablations:
     without lambda_B forward, without lambda_A backward, without both GAN alone, without
     gan_weight cycle alone), `lambda_identity` (times lambda_A or lambda_B), `disc_weight`;
@@ -50,16 +50,12 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
       UserError: unknown names or values in `config.model` or `config.loss`.
     """
     loss = ml_collections.FrozenConfigDict(config.loss)
-    if loss.adversarial not in losses.ADVERSARIAL:
-        known = ", ".join(losses.ADVERSARIAL)
-        raise UserError(f"loss.adversarial={loss.adversarial!r} is unknown; use one of {known}")
     if not (loss.gan_weight or loss.lambda_A or loss.lambda_B):
         raise UserError("loss.gan_weight, loss.lambda_A and loss.lambda_B are all 0; nothing would be learnt")
     size, pool_size = config.data.image_size, config.train.pool_size
-    generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
-    discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
+    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
     chains = translation.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
-    disc_terms, _ = losses.ADVERSARIAL[loss.adversarial]
+    disc_terms, _ = losses.adversarial(loss.adversarial)
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size),
         generate=translation.make_generate(generator, chains),

@@ -37,6 +37,7 @@ def _trade_off(schedule: Sequence[tuple[int, float]], step: Array) -> tuple[Arra
 def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
     """`Gan.gen_loss` of the contract."""
     distance = losses.RECONSTRUCTION[loss.reconstruction]
+    _, gan_term = losses.adversarial(loss.adversarial)
 
     def judge(disc_params, disc_stats, name, x):
         logits, features, _ = translation.judge(module, disc_params, disc_stats, name, x)
@@ -59,7 +60,7 @@ def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: 
             name = f"D_{domain}"
             logits, features = judge(disc_params, disc_stats, name, fakes[fake])
             # L_GAN, equation 3
-            terms[f"loss/gan_{domain}"] = gan_factor * loss.gan_weight * losses.gan_gen(logits)
+            terms[f"loss/gan_{domain}"] = gan_factor * loss.gan_weight * gan_term(logits)
             if loss.feature_weight:
                 _, real_features = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
                 matching = losses.feature_matching(real_features, features, axis_name)
@@ -76,7 +77,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     """DiscoGAN or one of its baselines.
 
     `config.loss`: `objective` (discogan, gan_recon, gan), `reconstruction` (mse, l1, huber,
-    cosine, hinge), weights `gan_weight`, `feature_weight`, `reconstruction_weight`,
+    cosine, hinge), `adversarial` (log; lsgan, hinge), weights `gan_weight`, `feature_weight`, `reconstruction_weight`,
     `pixel_weight` (L1 to the other domain, for aligned pairs) and `disc_weight`,
     `feature_layers` (numbers of the discriminator's activations, from 0),
     `reconstruction_rate` (see `_trade_off`).
@@ -93,13 +94,13 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
             "loss.pixel_weight needs aligned pairs; set data.paired=True and two directories of equal names"
         )
     chains = CHAINS[loss.objective]
+    disc_terms, _ = losses.adversarial(loss.adversarial)
     size = config.data.image_size
-    generator = nets.build(config.model.generator, "Generator", size=size, axis_name=axis_name)
-    discriminator = nets.build(config.model.discriminator, "Discriminator", size=size, axis_name=axis_name)
+    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size),
         generate=translation.make_generate(generator, chains),
-        disc_loss=translation.make_disc_loss(discriminator, losses.gan_disc, loss.disc_weight),  # equations 7, 8
+        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equations 7, 8
         gen_loss=_gen_loss(discriminator, chains, loss, axis_name),
         translate=translation.make_translate(generator),
         judged=translation.translations(chains),

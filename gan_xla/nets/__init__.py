@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 
 from gan_xla.contract import Array, Net, Tree
 from gan_xla.errors import UserError
@@ -32,11 +33,27 @@ def build(fields: Mapping[str, Any], role: str, **common) -> nn.Module:
         module = getattr(importlib.import_module(name), role)
     except (ModuleNotFoundError, AttributeError) as error:
         raise UserError(f"{where}.net: there is no {role.lower()} in {name.replace('.', '/')}.py") from error
-    known = set(module.__dataclass_fields__) - {"parent", "name"}
+    known = set(module.__dataclass_fields__) - {"parent", "name", *common}
     for field in fields:
         if field not in known:
             raise UserError(f"{where}.{field} is unknown; {name}.{role} has {', '.join(sorted(known))}")
     return module(**fields, **common)
+
+
+def pair(model: Mapping[str, Any], size: int, channels: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator) of the config's `model` section, as `build`.
+
+    Args:
+      model: the section.
+      size: height and width of the training images; 0 for points.
+      channels: of an image, or dimensions of a point.
+      axis_name: mapped axis that shares batch statistics.
+    """
+    common = dict(size=size, axis_name=axis_name)
+    return (
+        build(model["generator"], "Generator", channels=channels, **common),
+        build(model["discriminator"], "Discriminator", **common),
+    )
 
 
 def init(module: nn.Module, key: Array, x: Array) -> Net:
@@ -45,10 +62,32 @@ def init(module: nn.Module, key: Array, x: Array) -> Net:
     return Net(variables.get("params", {}), variables.get("batch_stats", {}))
 
 
-def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, batch_statistics: bool, keys: Array | None = None):
-    """Calls `module`; returns (output, statistics after the call)."""
+STATISTICS = ("running", "batch", "image")
+
+
+def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, keys: Array | None = None):
+    """Calls `module` on x [n, ...].
+
+    Args:
+      module: the network.
+      net: its parameters and statistics.
+      x: input.
+      statistics: one of `STATISTICS`, see `contract.Habit`; "batch" is what training does.
+      keys: [n] random keys for dropout, or None.
+
+    Returns:
+      (output, statistics after the call: the running averages move with "batch" alone).
+    """
     params, stats = net
+    if statistics == "image":
+        module = module.clone(axis_name=None)  # what one image gives is shared with nobody
+
+        def alone(x, key):
+            keys = None if key is None else key[None]
+            return jax.tree.map(lambda y: y[0], apply(module, net, x[None], "batch", keys)[0])
+
+        return jax.vmap(alone)(x, keys), stats
     y, updated = module.apply(
-        {"params": params, "batch_stats": stats}, x, batch_statistics, keys, mutable=["batch_stats"]
+        {"params": params, "batch_stats": stats}, x, statistics == "batch", keys, mutable=["batch_stats"]
     )
     return y, updated.get("batch_stats", stats)

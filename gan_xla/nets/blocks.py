@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
+from gan_xla.errors import UserError
+from gan_xla.nets.convolution import Conv, ConvTranspose
 
 OUTPUTS = {"sigmoid": (jax.nn.sigmoid, (0.0, 1.0)), "tanh": (jnp.tanh, (-1.0, 1.0)), "linear": (lambda x: x, None)}
 
@@ -24,7 +26,7 @@ class Norm(nn.Module):
 
     Attributes:
       kind: "batch" (affine, running averages with PyTorch's momentum 0.1), "instance" (no
-        affine, no running averages) or "none".
+        affine, no running averages), "instance_affine" (no running averages) or "none".
       axis_name: mapped axis over which batch statistics are shared.
       scale_init: initialiser of the scales of "batch".
     """
@@ -38,10 +40,11 @@ class Norm(nn.Module):
     def __call__(self, x: Array, batch_statistics: bool) -> Array:
         if self.kind == "none":
             return x
-        if self.kind == "instance":
-            return nn.InstanceNorm(epsilon=1e-5, use_bias=False, use_scale=False)(x)
+        if self.kind in ("instance", "instance_affine"):
+            affine = self.kind == "instance_affine"
+            return nn.InstanceNorm(epsilon=1e-5, use_bias=affine, use_scale=affine, param_dtype=self.param_dtype)(x)
         if self.kind != "batch":
-            raise ValueError(f"norm {self.kind!r} is none of batch, instance, none")
+            raise ValueError(f"norm {self.kind!r} is none of batch, instance, instance_affine, none")
         # Initialisation runs outside of any mapped axis.
         axis_name = None if self.is_initializing() else self.axis_name
         return nn.BatchNorm(
@@ -52,6 +55,43 @@ class Norm(nn.Module):
             param_dtype=self.param_dtype,
             scale_init=self.scale_init,
         )(x)
+
+
+def reflect(x: Array, pad: int) -> Array:
+    """Pads height and width of [n, h, w, c] by mirroring at the border pixels."""
+    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+
+
+def double(x: Array) -> Array:
+    """[n, h, w, c] -> [n, 2h, 2w, c], nearest neighbours."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def upsample(how: str, x: Array, transposed: ConvTranspose) -> Array:
+    """[n, h, w, c] -> [n, 2h, 2w, features of `transposed`].
+
+    Args:
+      how: "transpose" for the layer as it is; "resize" for nearest neighbours and a 3x3
+        convolution in its place, against checkerboards (Odena et al. 2016).
+      x: images.
+      transposed: the recipe's layer.
+    Raises:
+      UserError: neither of these.
+    """
+    if how == "transpose":
+        return transposed(x)
+    if how != "resize":
+        raise UserError(f"model.generator.upsample={how!r} is none of transpose, resize")
+    same = {field: getattr(transposed, field) for field in ("features", "use_bias", "kernel_init", "bias_init")}
+    return Conv(kernel_size=3, **same)(reflect(double(x), 1))
+
+
+def convolve(layer: nn.Module, x: Array, spectral_norm: bool, update: bool) -> Array:
+    """`layer(x)`, with its kernel divided by its largest singular value where `spectral_norm`.
+
+    One power iteration a call (Miyato et al. 2018, algorithm 1); its vectors are kept where `update`.
+    """
+    return nn.SpectralNorm(layer)(x, update_stats=update) if spectral_norm else layer(x)
 
 
 def dropout(x: Array, keys: Array | None, layer: int, rate: float) -> Array:

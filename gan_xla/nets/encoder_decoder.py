@@ -33,6 +33,7 @@ class Generator(nn.Module):
       width: channels of the first layer.
       bottleneck: channels of the 1x1 bottleneck of the 5-layer form (100 in the paper's angle
         experiments), or None for the fully convolutional 4-layer form.
+      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels.
       output: "sigmoid" or "tanh".
       axis_name: mapped axis that shares batch statistics.
@@ -41,6 +42,7 @@ class Generator(nn.Module):
     size: int = 64
     width: int = 64
     bottleneck: int | None = None
+    upsample: str = "transpose"
     channels: int = 3
     output: str = "sigmoid"
     axis_name: str | None = None
@@ -65,19 +67,22 @@ class Generator(nn.Module):
             x = nn.leaky_relu(norm(Conv(self.bottleneck, 4, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
             x = nn.relu(norm(ConvTranspose(widths[-1], 4, use_bias=False)(x)))
         for width in reversed(widths[:-1]):
-            x = nn.relu(norm(ConvTranspose(width, 4, 2, 1, use_bias=False)(x)))
-        x = ConvTranspose(self.channels, 4, 2, 1, use_bias=False)(x)
+            x = nn.relu(norm(blocks.upsample(self.upsample, x, ConvTranspose(width, 4, 2, 1, use_bias=False))))
+        x = blocks.upsample(self.upsample, x, ConvTranspose(self.channels, 4, 2, 1, use_bias=False))
         return blocks.OUTPUTS[self.output][0](x)
 
 
 class Discriminator(nn.Module):
     """Strided convolutions down to 4x4, batch norm from the second, then one logit.
 
-    Attributes: as the generator's.
+    Attributes:
+      spectral_norm: divide every kernel by its largest singular value.
+      size, width, axis_name: as the generator's.
     """
 
     size: int = 64
     width: int = 64
+    spectral_norm: bool = False
     axis_name: str | None = None
 
     @nn.compact
@@ -85,9 +90,10 @@ class Discriminator(nn.Module):
         """[n, size, size, c] -> (logits [n, 1, 1, 1], activations of the strided layers)."""
         features = []
         for i, width in enumerate(channels(self.size, self.width)):
-            x = Conv(width, 4, 2, 1, use_bias=False)(x)
+            x = blocks.convolve(Conv(width, 4, 2, 1, use_bias=False), x, self.spectral_norm, batch_statistics)
             if i:
                 x = blocks.Norm(axis_name=self.axis_name)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
-        return Conv(1, 4, use_bias=False)(x), features
+        logits = blocks.convolve(Conv(1, 4, use_bias=False), x, self.spectral_norm, batch_statistics)
+        return logits, features

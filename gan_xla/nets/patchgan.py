@@ -1,6 +1,7 @@
 """The PatchGAN family of discriminators (Isola et al. 2017, sections 3.2.2 and 4.4, appendix 6.1.2)."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
@@ -36,6 +37,10 @@ class Discriminator(nn.Module):
       width: channels of the first convolution; they double up to 8 times that.
       layers: number of strided convolutions.
       norm: kind of `blocks.Norm`.
+      spectral_norm: divide every kernel by its largest singular value.
+      judges: "patches", one logit each, so that the loss is averaged over patches; "mean", the
+        average of the patches' logits, one logit an image; "image", one logit from a last
+        convolution over the whole map, so for images of the training size alone.
       axis_name: mapped axis that shares batch statistics.
     """
 
@@ -43,6 +48,8 @@ class Discriminator(nn.Module):
     width: int = 64
     layers: int = 3
     norm: str = "instance"
+    spectral_norm: bool = False
+    judges: str = "patches"
     axis_name: str | None = None
 
     @property
@@ -54,8 +61,11 @@ class Discriminator(nn.Module):
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
         """[n, h, w, c] -> (logits [n, h', w', 1], activations of all convolutions but the last).
 
-        h' = h / 2^layers - 2, rounded down; h' = h without layers. There is no dropout.
+        h' = h / 2^layers - 2, rounded down; h' = h without layers; 1 unless patches are
+        judged. There is no dropout.
         """
+        if self.judges not in ("patches", "mean", "image"):
+            raise UserError(f"model.discriminator.judges={self.judges!r} is none of patches, mean, image")
         *hidden, last = _convolutions(self.layers)
         if self.layers and min(x.shape[1:3]) < 3 * 2**self.layers:
             raise UserError(
@@ -65,9 +75,15 @@ class Discriminator(nn.Module):
         features = []
         for i, geometry in enumerate(hidden):
             bias = i == 0 or self.norm != "batch"
-            x = Conv(self.width * min(2**i, 8), *geometry, use_bias=bias, **blocks.NORMAL)(x)
+            layer = Conv(self.width * min(2**i, 8), *geometry, use_bias=bias, **blocks.NORMAL)
+            x = blocks.convolve(layer, x, self.spectral_norm, batch_statistics)
             if i:
                 x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
-        return Conv(1, *last, **blocks.NORMAL)(x), features
+        if self.judges == "image":
+            last = (x.shape[1:3], 1, 0)
+        logits = blocks.convolve(Conv(1, *last, **blocks.NORMAL), x, self.spectral_norm, batch_statistics)
+        if self.judges == "mean":
+            logits = jnp.mean(logits, axis=(1, 2), keepdims=True)
+        return logits, features

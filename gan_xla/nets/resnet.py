@@ -1,16 +1,11 @@
 """CycleGAN's residual generator (Zhu et al. 2017, appendix 7.2, after Johnson et al. 2016)."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
-
-
-def _reflect(x: Array, pad: int) -> Array:
-    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
 
 
 class Generator(nn.Module):
@@ -25,8 +20,7 @@ class Generator(nn.Module):
       blocks: number of residual blocks; None for the paper's 9 at 256 pixels and more, 6 below.
       dropout: rate within each block (0.5 in the authors' code where it is used, off by default).
       norm: kind of `blocks.Norm`.
-      upsample: "transpose", the paper's transposed convolutions, or "resize": nearest
-        neighbours and a convolution, against checkerboards (Odena et al. 2016).
+      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
       axis_name: mapped axis that shares batch statistics.
@@ -54,24 +48,16 @@ class Generator(nn.Module):
         def norm(x):
             return blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
 
-        x = nn.relu(norm(Conv(self.width, 7, **options)(_reflect(x, 3))))
+        x = nn.relu(norm(Conv(self.width, 7, **options)(blocks.reflect(x, 3))))
         for width in (2 * self.width, 4 * self.width):
             x = nn.relu(norm(Conv(width, 3, 2, 1, **options)(x)))
         count = (9 if self.size >= 256 else 6) if self.blocks is None else self.blocks
         for i in range(count):  # [n, h/4, w/4, 4 width]
-            y = nn.relu(norm(Conv(4 * self.width, 3, **options)(_reflect(x, 1))))
+            y = nn.relu(norm(Conv(4 * self.width, 3, **options)(blocks.reflect(x, 1))))
             y = blocks.dropout(y, keys, i, self.dropout)
-            x = x + norm(Conv(4 * self.width, 3, **options)(_reflect(y, 1)))
+            x = x + norm(Conv(4 * self.width, 3, **options)(blocks.reflect(y, 1)))
         for width in (2 * self.width, self.width):
-            x = nn.relu(norm(self._up(x, width, options)))
-        x = Conv(self.channels, 7, **blocks.NORMAL)(_reflect(x, 3))
+            up = ConvTranspose(width, 3, 2, 1, output_padding=1, **options)
+            x = nn.relu(norm(blocks.upsample(self.upsample, x, up)))
+        x = Conv(self.channels, 7, **blocks.NORMAL)(blocks.reflect(x, 3))
         return blocks.OUTPUTS[self.output][0](x)
-
-    def _up(self, x: Array, width: int, options: dict) -> Array:
-        """[n, h, w, c] -> [n, 2h, 2w, width]."""
-        if self.upsample == "transpose":
-            return ConvTranspose(width, 3, 2, 1, output_padding=1, **options)(x)
-        if self.upsample == "resize":
-            x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-            return Conv(width, 3, **options)(_reflect(x, 1))
-        raise UserError(f"model.generator.upsample={self.upsample!r} is none of transpose, resize")

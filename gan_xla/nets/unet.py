@@ -63,7 +63,7 @@ class Generator(nn.Module):
             x = nn.relu(norm(ConvTranspose(skip.shape[-1], 4, 2, 1)(x)))
             x = blocks.dropout(x, keys, self.levels + i, self.dropout) if i < 3 else x
             x = jnp.concatenate([x, skip], axis=-1)
-        x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+        x = blocks.double(x)
         # A kernel of 4 keeps the size with one more row and column before than after.
         x = Conv(self.channels, 4, padding=1)(jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0))))
         return blocks.OUTPUTS[self.output][0](x)

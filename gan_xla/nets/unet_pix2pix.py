@@ -24,6 +24,7 @@ class Generator(nn.Module):
       levels: number of strided convolutions; None for log2(size), down to one pixel.
       dropout: rate.
       norm: kind of `blocks.Norm`.
+      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
       axis_name: mapped axis that shares batch statistics.
@@ -34,6 +35,7 @@ class Generator(nn.Module):
     levels: int | None = None
     dropout: float = 0.5
     norm: str = "batch"
+    upsample: str = "transpose"
     channels: int = 3
     output: str = "tanh"
     axis_name: str | None = None
@@ -68,9 +70,10 @@ class Generator(nn.Module):
             x = norm(x) if 0 < i < len(widths) - 1 else x
             skips.append(x)
         for i, skip in enumerate(reversed(skips[:-1])):
-            x = norm(ConvTranspose(skip.shape[-1], 4, 2, 1, **options)(nn.relu(x)))
+            up = ConvTranspose(skip.shape[-1], 4, 2, 1, **options)
+            x = norm(blocks.upsample(self.upsample, nn.relu(x), up))
             if i and skip.shape[-1] == 8 * self.width:
                 x = blocks.dropout(x, keys, i - 1, self.dropout)
             x = jnp.concatenate([skip, x], axis=-1)
-        x = ConvTranspose(self.channels, 4, 2, 1, **blocks.NORMAL)(nn.relu(x))
+        x = blocks.upsample(self.upsample, nn.relu(x), ConvTranspose(self.channels, 4, 2, 1, **blocks.NORMAL))
         return blocks.OUTPUTS[self.output][0](x)

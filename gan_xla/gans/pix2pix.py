@@ -1,0 +1,79 @@
+"""pix2pix: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import ml_collections
+
+from gan_xla import losses, nets, translation
+from gan_xla.contract import Gan, Habit
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+
+CHAINS = {"AtoB": (("x_AB", "G_AB", "x_A"),), "BtoA": (("x_BA", "G_BA", "x_B"),)}
+
+
+def _gen_loss(module, chain: translation.Chain, view: Callable, loss: ml_collections.FrozenConfigDict):
+    """`Gan.gen_loss` of the contract."""
+    fake, _, _ = chain
+    domain = fake[-1]
+    _, gan_term = losses.adversarial(loss.adversarial)
+
+    def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L_cGAN (equation 1; 2 where D is unconditional) + lambda L_L1, equations 3 and 4."""
+        y, terms = fakes[fake], {}
+        if loss.gan_weight:
+            logits, _, _ = translation.judge(module, disc_params, disc_stats, f"D_{domain}", view(batch, y))
+            terms[f"loss/gan_{domain}"] = loss.gan_weight * gan_term(logits)
+        if loss.lambda_L1:
+            terms[f"loss/L1_{domain}"] = loss.lambda_L1 * losses.l1(y, batch[f"x_{domain}"])
+        total = sum(terms.values())
+        return total, {"loss/G": total, **terms}
+
+    return gen_loss
+
+
+def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
+    """pix2pix, on aligned pairs.
+
+    `config.model.direction`: AtoB or BtoA. `config.loss`: `adversarial` (log; lsgan, hinge),
+    `conditional` (whether D sees the source too), `gan_weight`, `lambda_L1`, `disc_weight`;
+    ablations of table 1: gan_weight=0 is L1 alone, lambda_L1=0 the cGAN alone,
+    conditional=False the GAN. Dropout is the noise, and stays on at test time (section 2.1), where
+    each image is normalised by its own statistics (section 3.3, at batch size 1).
+
+    Raises:
+      UserError: data that are not paired, unknown names or values in `config.model` or `config.loss`.
+    """
+    loss, direction = ml_collections.FrozenConfigDict(config.loss), config.model.direction
+    if not config.data.paired:
+        raise UserError(
+            "gan='pix2pix' learns from aligned pairs; set data.paired=True, or use cyclegan for unpaired data"
+        )
+    if direction not in CHAINS:
+        raise UserError(f"model.direction={direction!r} is unknown; use one of {', '.join(CHAINS)}")
+    if not (loss.gan_weight or loss.lambda_L1):
+        raise UserError("loss.gan_weight and loss.lambda_L1 are both 0; nothing would be learnt")
+    chains, size, habit = CHAINS[direction], config.data.image_size, Habit(statistics="image", dropout=True)
+    ((fake, _, source),) = chains
+
+    def beside_source(batch, y):
+        return jnp.concatenate([batch[source], y], axis=-1)  # [n, h, w, 2c]
+
+    view = beside_source if loss.conditional else translation.unconditional
+    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
+    disc_terms, _ = losses.adversarial(loss.adversarial)
+    return Gan(
+        init=translation.make_init(generator, discriminator, chains, size, seen=2 if loss.conditional else 1),
+        generate=translation.make_generate(generator, chains, habit),
+        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view),
+        gen_loss=_gen_loss(discriminator, chains[0], view, loss),
+        translate=translation.make_translate(generator),
+        judged=translation.translations(chains),
+        turns=tuple(config.train.turns),
+        directions=translation.directions(chains),
+        grid=((source, fake, f"x_{fake[-1]}"),),
+        value_range=blocks.OUTPUTS[generator.output][1],
+        size_multiple=generator.size_multiple,
+        habit=habit,
+    )

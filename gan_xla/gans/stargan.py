@@ -1,0 +1,130 @@
+"""StarGAN: Choi et al., Unified GANs for Multi-Domain Image-to-Image Translation, CVPR 2018."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from gan_xla import label_space, losses, nets
+from gan_xla.contract import Array, Gan, Pair
+from gan_xla.label_space import LabelSpace
+from gan_xla.nets import blocks
+
+
+def _beside_label(x: Array, label: Array) -> Array:
+    """Images [n, h, w, c] with their label vectors [n, d] tiled over the pixels: [n, h, w, c + d]."""
+    planes = jnp.broadcast_to(label[:, None, None], (*x.shape[:3], label.shape[-1]))
+    return jnp.concatenate([x, planes.astype(x.dtype)], axis=-1)
+
+
+def classification(labels: LabelSpace, logits: Array, label: Array) -> Array:
+    """-log D_cls(c | x), equations 2 and 3, over the labels that each sample's data set knows (section 3.3).
+
+    Cross-entropy where labels are one-hot, else binary cross-entropy summed over the attributes.
+
+    Args:
+      labels: the label space.
+      logits: [n, labels.count].
+      label: vectors [n, labels.size].
+    """
+    total = 0.0
+    for number, part in enumerate(labels.sets):
+        known = label[:, labels.count + number] if len(labels.sets) > 1 else 1.0
+        y, target = logits[:, labels.columns(number)], label[:, labels.columns(number)]
+        if part.one_hot:
+            loss = -jnp.sum(target * jax.nn.log_softmax(y), axis=-1)
+        else:
+            loss = jnp.sum(jax.nn.softplus(y) - target * y, axis=-1)
+        total += jnp.mean(known * loss)
+    return total
+
+
+def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenConfigDict):
+    """`Gan.disc_loss` and `Gan.gen_loss` of the contract."""
+    disc_terms, gan_term = losses.adversarial(loss.adversarial)
+    classify = partial(classification, labels)
+
+    def judge(params, stats, x):
+        return nets.apply(discriminator, (params, stats), x, "batch")[0]  # there are no statistics to keep
+
+    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L_D = -L_adv + lambda_cls L_cls^r, equations 5 and 8."""
+        x, fake = batch["x"], fakes["x_fake"]
+        real_src, real_cls = judge(disc_params, disc_stats, x)
+        fake_src, _ = judge(disc_params, disc_stats, fake)
+        logs = {
+            "loss/D_adv": sum(disc_terms(real_src, fake_src)),
+            "loss/D_cls": loss.lambda_cls * classify(real_cls, batch["label"]),
+        }
+        if loss.lambda_gp:
+            penalty = losses.gradient_penalty(
+                lambda x: judge(disc_params, disc_stats, x)[0], x, fake, ctx.keys("gradient penalty")
+            )
+            logs["loss/D_gp"] = loss.lambda_gp * penalty
+        total = sum(logs.values())
+        return total, ({"loss/D": total, **logs}, disc_stats)
+
+    def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """L_G = L_adv + lambda_cls L_cls^f + lambda_rec L_rec, equation 6."""
+        src, cls = judge(disc_params, disc_stats, fakes["x_fake"])
+        logs = {
+            "loss/G_adv": gan_term(src),
+            "loss/G_cls": loss.lambda_cls * classify(cls, batch["target"]),
+            "loss/G_rec": loss.lambda_rec * losses.l1(fakes["x_rec"], batch["x"]),  # equation 4
+        }
+        total = sum(logs.values())
+        return total, {"loss/G": total, **logs}
+
+    return disc_loss, gen_loss
+
+
+def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
+    """StarGAN, on one data set or jointly on several (`config.data.joint`).
+
+    `config.loss`: `adversarial` (wgan; log, the paper's equation 1; lsgan, hinge), `lambda_gp` (two-sided
+    gradient penalty), `lambda_cls`, `lambda_rec`. Batches hold `x`, its vector `label` and a
+    vector `target` to translate to.
+
+    Raises:
+      UserError: unknown names or values in `config.model` or `config.loss`, or no labels.
+    """
+    labels = label_space.of(config.data)
+    size, channels = config.data.image_size, config.data.channels
+    common = dict(size=size, axis_name=axis_name)
+    generator = nets.build(config.model.generator, "Generator", channels=channels, **common)
+    discriminator = nets.build(config.model.discriminator, "Discriminator", labels=labels.count, **common)
+    disc_loss, gen_loss = _make_losses(discriminator, labels, ml_collections.FrozenConfigDict(config.loss))
+
+    def init(key, phase):
+        gen_key, disc_key = jax.random.split(key)
+        x = jnp.zeros((1, size, size, channels))
+        with_label = _beside_label(x, jnp.zeros((1, labels.size)))
+        return Pair(nets.init(generator, gen_key, with_label), nets.init(discriminator, disc_key, x))
+
+    def translate(gen_params, gen_stats, x, target, statistics="running", keys=None):
+        return nets.apply(generator, (gen_params, gen_stats), _beside_label(x, target), statistics, keys)[0]
+
+    def generate(gen_params, gen_stats, batch, ctx):
+        fake = translate(gen_params, gen_stats, batch["x"], batch["target"])
+        return {"x_fake": fake, "x_rec": translate(gen_params, gen_stats, fake, batch["label"])}, gen_stats
+
+    def preview(gen_params, gen_stats, batch, ctx):
+        targets = {name: labels.towards(name, batch["label"]) for name in labels.domains}
+        return {name: translate(gen_params, gen_stats, batch["x"], y) for name, y in targets.items()}, gen_stats
+
+    return Gan(
+        init=init,
+        generate=generate,
+        disc_loss=disc_loss,
+        gen_loss=gen_loss,
+        translate=translate,
+        judged=("x_fake",),
+        turns=tuple(config.train.turns),
+        directions=(),
+        grid=(("x",), labels.domains),
+        value_range=blocks.OUTPUTS[generator.output][1],
+        size_multiple=generator.size_multiple,
+        preview=preview,
+        labels=labels,
+    )

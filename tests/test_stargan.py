@@ -1,0 +1,167 @@
+"""StarGAN: label vectors, and its training steps against an independent PyTorch implementation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from devices import configure
+
+from gan_xla import gans, losses
+from gan_xla.contract import Ctx
+from gan_xla.errors import UserError
+from gan_xla.gans.stargan import classification
+from gan_xla.label_space import LabelSet, LabelSpace
+from gan_xla.state import create, optimizers
+from gan_xla.step import make_step
+
+HAIR = LabelSet("celeba", ("black", "blond", "male"), exclusive=(("black", "blond"),))
+FACES = LabelSet("rafd", ("angry", "happy"), exclusive=(("angry", "happy"),))
+JOINT = LabelSpace((HAIR, FACES))
+
+
+def test_a_vector_has_the_labels_of_all_sets_and_a_mask_unless_there_is_one_set():
+    assert JOINT.size == 7 and JOINT.count == 5
+    assert JOINT.vector(["blond", "male"]).tolist() == [0, 1, 1, 0, 0, 1, 0]
+    assert JOINT.vector(["happy"]).tolist() == [0, 0, 0, 0, 1, 0, 1]
+    assert LabelSpace((HAIR,)).vector(["male"]).tolist() == [0, 0, 1]
+    assert JOINT.place(1, np.eye(2)).tolist() == [[0, 0, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0, 1]]
+
+
+def test_labels_that_two_sets_have_in_common_are_called_by_their_set_too():
+    space = LabelSpace((LabelSet("a", ("male", "young")), LabelSet("b", ("male",))))
+    assert space.domains == ("a/male", "young", "b/male")
+    assert space.vector(["b/male"]).tolist() == [0, 0, 1, 0, 1]
+
+
+def test_towards_replaces_an_exclusive_label_turns_a_free_one_and_starts_anew_in_another_set():
+    black_man, happy = JOINT.vector(["black", "male"]), JOINT.vector(["happy"])
+    label = jnp.stack([black_man, happy])
+    assert JOINT.towards("blond", label).tolist() == [[0, 1, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1, 0]]
+    assert JOINT.towards("male", label).tolist() == [[1, 0, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1, 0]]
+    assert JOINT.towards("angry", label).tolist() == [[0, 0, 0, 1, 0, 0, 1]] * 2
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["red"], "--domain=red: this model knows black, blond, male, angry, happy"),
+        (["black", "blond"], "--domain=black,blond: give one of black, blond"),
+        (["black", "happy"], "of one data set"),
+    ],
+)
+def test_impossible_domains_are_a_clear_error(names, message):
+    with pytest.raises(UserError, match=message):
+        JOINT.vector(names)
+
+
+def test_only_the_labels_that_a_sample_has_are_classified():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(2, 5))
+    label = np.stack([JOINT.vector(["blond", "male"]), JOINT.vector(["happy"])])
+    p = 1 / (1 + np.exp(-logits[0, :3]))
+    attributes = -np.log([1 - p[0], p[1], p[2]]).sum()
+    classes = -np.log(np.exp(logits[1, 4]) / np.exp(logits[1, 3:]).sum())
+    with jax.enable_x64(True):
+        loss = classification(JOINT, jnp.asarray(logits), jnp.asarray(label, jnp.float64))
+        np.testing.assert_allclose(loss, (attributes + classes) / 2, rtol=1e-12)
+
+
+def test_the_gradient_penalty_is_two_sided_and_between_real_and_fake():
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4, 4, 2)))
+        keys = jax.random.split(jax.random.key(0), 3)
+        slope = np.random.default_rng(1).normal(size=(4, 4, 2))
+        penalty = losses.gradient_penalty(lambda x: jnp.sum(slope * x, (1, 2, 3)), *x, keys)
+        np.testing.assert_allclose(penalty, (np.linalg.norm(slope) - 1) ** 2, rtol=1e-12)
+        squares = losses.gradient_penalty(lambda x: jnp.sum(x**2, (1, 2, 3)) / 2, *x, keys)
+        e = np.array([jax.random.uniform(key, dtype=jnp.float64) for key in keys])[:, None, None, None]
+        norm = np.linalg.norm((e * x[0] + (1 - e) * x[1]).reshape(3, -1), axis=-1)
+        np.testing.assert_allclose(squares, ((norm - 1) ** 2).mean(), rtol=1e-12)
+
+
+SIZE, WIDTH, BATCH = 16, 4, 5
+
+
+def _config():
+    config = configure("stargan", ("d", "d", "dg"), size=SIZE)
+    config.model.discriminator.layers = 2
+    config.optimizer.schedule = "constant"
+    return config
+
+
+class Trainer:
+    """StarGAN's D and G steps in PyTorch, attributes as labels."""
+
+    def __init__(self, torch, generator, discriminator):
+        self._torch, self.g, self.d = torch, generator, discriminator
+        self._adam_g, self._adam_d = (
+            torch.optim.Adam(net.parameters(), 1e-4, (0.5, 0.999)) for net in (self.g, self.d)
+        )
+
+    def _generate(self, x, label):
+        planes = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.g(self._torch.cat([x, planes], 1))
+
+    def _classify(self, logits, label):
+        loss = self._torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="sum")
+        return loss / len(label)
+
+    def d_step(self, x, label, target, epsilon):
+        fake = self._generate(x, target).detach()
+        real_src, real_cls = self.d(x)
+        between = (epsilon * x + (1 - epsilon) * fake).requires_grad_(True)
+        (slope,) = self._torch.autograd.grad(self.d(between)[0].sum(), between, create_graph=True)
+        penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        loss = -real_src.mean() + self.d(fake)[0].mean() + self._classify(real_cls, label) + 10 * penalty
+        self._adam_d.zero_grad()
+        loss.backward()
+        self._adam_d.step()
+        return loss.item()
+
+    def g_step(self, x, label, target):
+        fake = self._generate(x, target)
+        src, cls = self.d(fake)
+        back = (self._generate(fake, label) - x).abs().mean()
+        loss = -src.mean() + self._classify(cls, target) + 10 * back
+        self._adam_g.zero_grad()
+        loss.backward()
+        self._adam_g.step()
+        return loss.item()
+
+
+def _batches(count):
+    generator = np.random.default_rng(0)
+    for _ in range(count):
+        x = generator.uniform(-1, 1, (BATCH, SIZE, SIZE, 3))
+        label, target = generator.integers(0, 2, (2, BATCH, count + 2)).astype(np.float64)
+        yield {"x": x, "label": label, "target": target}
+
+
+def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
+    torch = pytest.importorskip("torch")
+    from torch_networks import StarDiscriminator, StarGenerator, flax_variables
+
+    torch.manual_seed(0)
+    config = _config()
+    trainer = Trainer(torch, StarGenerator(WIDTH, 1, 5).double(), StarDiscriminator(WIDTH, 2, 5, SIZE).double())
+    with jax.enable_x64(True):
+        gan, optimizer = gans.build(config), optimizers(config.optimizer, 3)
+        state = create(gan, optimizer, 0)
+        state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+        ours = [flax_variables(net)[0] for net in (trainer.g, trainer.d)]
+        state = state.replace(gen=state.gen.replace(params=ours[0]), disc=state.disc.replace(params=ours[1]))
+        root = jax.random.wrap_key_data(state.key)
+        for i, (turn, batch) in enumerate(zip(gan.turns, _batches(3), strict=True)):
+            key = jax.random.fold_in(jax.random.fold_in(root, i), 0)
+            keys = Ctx(key, step=i, index=np.arange(BATCH)).keys("gradient penalty")
+            epsilon = [jax.random.uniform(key, dtype=jnp.float64) for key in keys]
+            epsilon = torch.tensor(np.array(epsilon))[:, None, None, None]
+            step = jax.jit(make_step(gan, optimizer, (turn,)))
+            state, logs = step(state, {k: v[None] for k, v in {**batch, "index": np.arange(BATCH)}.items()})
+            tensors = [torch.tensor(batch[k]) for k in ("x", "label", "target")]
+            tensors[0] = tensors[0].permute(0, 3, 1, 2)
+            np.testing.assert_allclose(logs["loss/D"], trainer.d_step(*tensors, epsilon), rtol=1e-9)
+        np.testing.assert_allclose(logs["loss/G"], trainer.g_step(*tensors), rtol=1e-9)
+        for mine, net in ((state.gen.params, trainer.g), (state.disc.params, trainer.d)):
+            compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)  # noqa: E731
+            jax.tree.map(compare, mine, flax_variables(net)[0])
