@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +27,26 @@ class Pair(NamedTuple):
     disc: Any
 
 
+class Phase(NamedTuple):
+    """A part of the training that has programs of its own; hashable.
+
+    Attributes:
+      start: its first step.
+      batch_size: of its global batches; None for `train.batch_size`.
+      rows: samples of the data that were shown before it.
+      resolution: height and width of its images; None for `data.image_size`.
+      fades_until: step at which the newest level has faded in; `start` where nothing fades.
+      resets: whether the optimisers forget their moments at its start and when the fade ends.
+    """
+
+    start: int = 0
+    batch_size: int | None = None
+    rows: int = 0
+    resolution: int | None = None
+    fades_until: int = 0
+    resets: bool = False
+
+
 class Ctx(NamedTuple):
     """What a pure function needs to know of the moment at which it runs.
 
@@ -34,16 +54,14 @@ class Ctx(NamedTuple):
       key: the step's random key.
       step: number of turns played before this one, int32 [].
       index: number of each sample within the global batch, int32 [n].
-      alpha: fade-in weight of the newest resolution, 1 where nothing grows.
-      phase: the method's phase, static (resolution, where it changes).
+      phase: static; what of the training this is.
       train: static; False means running statistics and no dropout.
     """
 
     key: Array
     step: Array
     index: Array
-    alpha: Array | float = 1.0
-    phase: Hashable = None
+    phase: Phase | None = None
     train: bool = True
 
     def keys(self, name: str) -> Array:
@@ -76,9 +94,10 @@ USUAL = Habit()
 class Gan:
     """A method as pure functions over explicit parameters. `batch` holds images [n, h, w, c]
     in `value_range`, or points [n, 2]; `fakes` maps a name such as "x_AB" to the same shapes.
+    Methods have `translate`, or `sample` with `latent`.
 
     Attributes:
-      init: (key, phase) -> Pair(gen=Net, disc=Net).
+      init: key -> Pair(gen=Net, disc=Net).
       generate: (gen_params, gen_stats, batch, ctx) -> (fakes, gen_stats); every generator
         output that a loss needs.
       disc_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, (logs, disc_stats)).
@@ -86,6 +105,9 @@ class Gan:
       translate: (gen_params, gen_stats, x, target, statistics, keys) -> x; target is one of
         `directions`, static, or label vectors [n, labels.size] where the method has labels;
         statistics as in `Habit`, keys [n] for dropout or None.
+      sample: (gen_params, gen_stats, z, label, step) -> x; z [n, latent] of N(0, 1), label
+        [n, labels.size] or None, step static: when the parameters were what they are.
+      latent: dimensions of z.
       judged: names of the fakes that the discriminators see.
       turns: the static cycle of updates, one batch each: "d", "g", "dg" (D first, G sees the
         new D), "gd" (both from one forward pass, the D step last), "d+g" (G draws again).
@@ -99,22 +121,30 @@ class Gan:
         size alone.
       labels: the label vectors that the method knows, or None.
       habit: of the generators at test time.
-      phase: step -> hashable, constant where nothing changes during training.
+      phases: of the training, ascending; one where nothing changes.
+      length: steps of all phases; 0 where the last one has no end.
     """
 
     init: Callable
     generate: Callable
     disc_loss: Callable
     gen_loss: Callable
-    translate: Callable
     judged: tuple[str, ...]
     turns: tuple[str, ...]
-    directions: tuple[str, ...]
     grid: tuple[tuple[str, ...], ...]
     value_range: tuple[float, float] | None
-    size_multiple: int | None
+    translate: Callable | None = None
+    directions: tuple[str, ...] = ()
+    size_multiple: int | None = None
+    sample: Callable | None = None
+    latent: int = 0
     pool: tuple[int, ...] | None = None
     preview: Callable | None = None
     labels: LabelSpace | None = None
     habit: Habit = USUAL
-    phase: Callable[[int], Hashable] = lambda step: None
+    phases: tuple[Phase, ...] = (Phase(),)
+    length: int = 0
+
+    def phase(self, step: int) -> Phase:
+        """The phase that `step` belongs to."""
+        return [phase for phase in self.phases if phase.start <= step][-1]

@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from gan_xla import gans, nets, parallel, settings, state
+from gan_xla import gans, latent, nets, parallel, settings, state
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.contract import Ctx, Gan
 from gan_xla.errors import UserError
@@ -31,7 +31,8 @@ class Model:
         self.config, self.step, self.variables = config, step, variables
         self._gan = gan
         static = ("statistics",) if gan.labels else ("target", "statistics")
-        self._translate = jax.jit(gan.translate, static_argnames=static)
+        self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
+        self._sample = jax.jit(gan.sample, static_argnames="step") if gan.sample else None
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ class Model:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The domains that `translate` accepts, where the method has labels."""
+        """The domains of `translate`, or the labels of `sample`, where the method has them."""
         return self._gan.labels.domains if self._gan.labels else ()
 
     @property
@@ -79,6 +80,8 @@ class Model:
         Raises:
           UserError: unknown direction or domain, or images that the network cannot take.
         """
+        if self._translate is None:
+            raise UserError(f"this {self.config.gan} model does not translate; use --mode=sample")
         statistics = statistics or self._gan.habit.statistics
         if statistics not in nets.STATISTICS:
             raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
@@ -119,6 +122,54 @@ class Model:
         else:
             vectors = labels.vector(domain.split(",") if isinstance(domain, str) else tuple(domain))
         return np.broadcast_to(vectors, (count, labels.size))
+
+    def sample(
+        self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None
+    ) -> np.ndarray:
+        """Draws images.
+
+        Args:
+          n: number of images; default: one for each of `labels` or of `z`, else 1.
+          labels: names of labels, repeated to n; default: every label in turn. Only where the
+            method has `domains`.
+          seed: image number i of a call comes from the noise (seed, i).
+          z: noise [n, latent] in place of what the seed gives.
+
+        Returns:
+          uint8 [n, size, size, c].
+        Raises:
+          UserError: the model does not sample, unknown labels, or impossible numbers.
+        """
+        if self._sample is None:
+            raise UserError(f"this {self.config.gan} model does not sample; use --mode=translate")
+        n = n if n is not None else len(z) if z is not None else len(labels or [0])
+        if n < 1 or (z is not None and np.shape(z) != (n, self._gan.latent)):
+            raise UserError(f"--num={n}: must be 1 or more, and noise [{n}, {self._gan.latent}]")
+        vectors = self._vectors(labels, n)
+        parts = []
+        for start in range(0, n, CHUNK):
+            rows = np.arange(start, start + min(CHUNK, n))
+            noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
+            label = None if vectors is None else vectors[rows % n]
+            parts.append(self._out_of(self._sample(*self.variables["gen"], noise, label, step=self.step))[: n - start])
+        return np.concatenate(parts)
+
+    def noise(self, seed: int, rows: np.ndarray) -> np.ndarray:
+        """The noise [len(rows), latent] behind these images of `sample`."""
+        return np.asarray(latent.noise(Ctx(jax.random.key(seed), step=0, index=rows), self._gan.latent))
+
+    def _vectors(self, labels: Sequence[str | int] | None, n: int) -> np.ndarray | None:
+        """Label vectors [n, d], or None for a model without labels."""
+        space = self._gan.labels
+        if space is None:
+            if labels is not None:
+                raise UserError("--labels: this model was trained without labels")
+            return None
+        names = [str(name) for name in labels] if labels is not None else space.domains
+        unknown = [name for name in names if name not in space.domains]
+        if unknown or not names:
+            raise UserError(f"--labels={','.join(names)}: this model knows {', '.join(space.domains)}")
+        return np.stack([space.vector([names[i % len(names)]]) for i in range(n)])
 
     def _check(self, x: np.ndarray) -> np.ndarray:
         if self._gan.value_range is None:

@@ -6,6 +6,7 @@ and takes the name of the mapped axis.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,15 @@ def hinge_gen(fake: Array) -> Array:
     return -jnp.mean(fake)
 
 
+def minimax_gen(fake: Array) -> Array:
+    """The generator's loss E log(1 - D(G(z))) of the minimax game itself, on logits, which saturates.
+
+    References:
+      Goodfellow et al. 2014, equation 1.
+    """
+    return -jnp.mean(jax.nn.softplus(fake))
+
+
 def wgan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
     """The critic's terms (-E D(x), E D(G(z))), of any shape; D must be kept Lipschitz, see `gradient_penalty`.
 
@@ -75,32 +85,65 @@ def wgan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
     return -jnp.mean(real), jnp.mean(fake)
 
 
-def gradient_penalty(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
-    """E (||grad D(x_hat)||_2 - 1)^2 with x_hat on the lines between real and fake samples; two-sided.
+def gradient_penalty(
+    critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array, two_sided: bool = True
+) -> Array:
+    """E (||grad D(x_hat)||_2 - 1)^2 with x_hat on the lines between real and fake samples.
 
     Args:
-      critic: images [n, ...] -> scores [n, ...], summed over each sample's; no sample may act on
-        another's (no batch norm).
+      critic: images [n, ...] -> scores [n, ...], summed over each sample's. No batch norm: a sample
+        should not act on another's score (PGGAN's minibatch standard deviation does, a little).
       real, fake: [n, ...].
       keys: one random key per sample, [n].
+      two_sided: False to leave gradients below 1 alone.
     References:
-      Gulrajani et al. 2017, equation 3.
+      Gulrajani et al. 2017, equation 3 and section 4.
     """
     epsilon = jax.vmap(lambda key: jax.random.uniform(key, dtype=real.dtype))(keys)
     epsilon = epsilon.reshape(-1, *[1] * (real.ndim - 1))
     gradient = jax.grad(lambda x: jnp.sum(critic(x)))(epsilon * real + (1 - epsilon) * fake)
     # The gradient of a norm at 0 is none; nothing comes to lie there but by a dead critic.
     norm = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(_flat(gradient)), -1), 1e-24))
-    return jnp.mean(jnp.square(norm - 1))
+    return jnp.mean(jnp.square(norm - 1 if two_sided else jax.nn.relu(norm - 1)))
+
+
+def r1(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
+    """E ||grad D(x)||^2 / 2 on real samples; arguments as `gradient_penalty`.
+
+    References:
+      Mescheder et al. 2018, equation 9.
+    """
+    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(real)
+    return jnp.mean(jnp.sum(jnp.square(_flat(gradient)), -1)) / 2
 
 
 # Name -> (discriminator's terms, generator's loss).
 ADVERSARIAL = {
     "log": (gan_disc, gan_gen),
+    "minimax": (gan_disc, minimax_gen),
     "lsgan": (lsgan_disc, lsgan_gen),
     "hinge": (hinge_disc, hinge_gen),
     "wgan": (wgan_disc, hinge_gen),
 }
+
+
+PENALTIES = {
+    "none": None,
+    "wgan-gp": gradient_penalty,
+    "wgan-gp-one-sided": partial(gradient_penalty, two_sided=False),
+    "r1": r1,
+}
+
+
+def penalty(name: str) -> Callable | None:
+    """`PENALTIES[name]`, for the config's `loss.penalty`.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    if name not in PENALTIES:
+        raise UserError(f"loss.penalty={name!r} is unknown; use one of {', '.join(PENALTIES)}")
+    return PENALTIES[name]
 
 
 def adversarial(name: str) -> tuple[Callable, Callable]:

@@ -4,6 +4,8 @@ Train, or resume what the same command began:
   python -m gan_xla.main --config=configs/discogan.py:quick
 Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
+Draw images with a run of a method that makes them from noise:
+  python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
 
@@ -16,7 +18,7 @@ from ml_collections import config_flags
 from gan_xla import settings
 from gan_xla.errors import UserError
 
-MODES = ("train", "translate")
+MODES = ("train", "translate", "sample")
 
 
 def _define(argv: list[str]) -> flags.FlagValues:
@@ -32,11 +34,14 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_enum("mode", "train", MODES, "What to do.", **common)
     flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
     flags.DEFINE_string("input", None, "translate: an image file or a directory of images.", **common)
-    flags.DEFINE_string("output", None, "translate: directory for the results.", **common)
+    flags.DEFINE_string("output", None, "translate, sample: directory for the results.", **common)
     flags.DEFINE_string("direction", None, "translate: AtoB or BtoA. Default: the model's first.", **common)
     flags.DEFINE_string(
         "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many.", **common
     )
+    flags.DEFINE_integer("num", 16, "sample: number of images.", lower_bound=1, **common)
+    flags.DEFINE_string("labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all.", **common)
+    flags.DEFINE_integer("interpolate", 0, "sample: images of each row on the way from one noise to another.", **common)
     flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint.", **common)
     flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
     flags.DEFINE_enum(
@@ -47,7 +52,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
         **common,
     )
     flags.DEFINE_bool("dropout", None, "translate: keep dropout on. Default: the method's.", **common)
-    flags.DEFINE_integer("seed", 0, "translate: of the dropout.", **common)
+    flags.DEFINE_integer("seed", 0, "translate, sample: of dropout and noise.", **common)
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
 
@@ -75,15 +80,35 @@ def _train(values: flags.FlagValues, spec: str) -> None:
     train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
 
 
+def _workdir(values: flags.FlagValues, spec: str | None) -> str:
+    workdir = values.workdir or (spec and settings.default_workdir(spec))
+    if not workdir:
+        raise UserError(f"--mode={values.mode} needs --workdir, the directory of a trained run")
+    return workdir
+
+
+def _sample(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.sample import sample
+
+    _require(values, "output")
+    labels = values.labels.split(",") if values.labels else None
+    sample(
+        _workdir(values, spec),
+        values.output,
+        num=values.num,
+        labels=labels,
+        seed=values.seed,
+        checkpoint=values.checkpoint,
+        interpolate=values.interpolate,
+    )
+
+
 def _translate(values: flags.FlagValues, spec: str | None) -> None:
     from gan_xla.translate import translate
 
     _require(values, "input", "output")
-    workdir = values.workdir or (spec and settings.default_workdir(spec))
-    if not workdir:
-        raise UserError("--mode=translate needs --workdir, the directory of a trained run")
     translate(
-        workdir,
+        _workdir(values, spec),
         values.input,
         values.output,
         direction=values.direction,
@@ -106,6 +131,8 @@ def main(argv: list[str] | None = None) -> int:
         elif values.mode == "train":
             _require(values, "config")
             _train(values, spec)
+        elif values.mode == "sample":
+            _sample(values, spec)
         else:
             _translate(values, spec)
     except UserError as error:

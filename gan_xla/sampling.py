@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from gan_xla import data, parallel
-from gan_xla.contract import Ctx, Gan, Tree
+from gan_xla.contract import Ctx, Gan, Phase, Tree
 from gan_xla.ranges import normalise, to_uint8
 from gan_xla.state import Player, TrainState
 from gan_xla.writers import sample_grid
@@ -22,15 +22,15 @@ class Sampler:
         preview = gan.preview or gan.generate
         index = np.arange(len(next(iter(self._batch.values()))))
 
-        def generate(gen: Player, step: jax.Array, batch: Tree) -> Tree:
-            ctx = Ctx(key=jax.random.key(0), step=step, index=index, phase=gan.phase(0), train=False)
+        def generate(gen: Player, step: jax.Array, batch: Tree, phase: Phase) -> Tree:
+            ctx = Ctx(key=jax.random.key(0), step=step, index=index, phase=phase, train=False)
             fakes, _ = preview(*gen.best(), normalise(batch, gan.value_range), ctx)
             return fakes if gan.value_range is None else {k: to_uint8(x, gan.value_range) for k, x in fakes.items()}
 
-        self._generate = jax.jit(generate)
+        self._generate = jax.jit(generate, static_argnames="phase")
 
-    def grid(self, train_state: TrainState) -> np.ndarray:
+    def grid(self, train_state: TrainState, phase: Phase) -> np.ndarray:
         """The picture, uint8 [h, w, 3], drawn as at test time."""
         gen, step = parallel.on_one_device((train_state.gen, train_state.step))
-        fakes = jax.device_get(self._generate(gen, step, self._batch))
+        fakes = jax.device_get(self._generate(gen, step, self._batch, phase))
         return sample_grid({**self._batch, **fakes}, self._rows)

@@ -99,7 +99,7 @@ def resolve(
     if train.epochs:
         train.steps = math.ceil(train.epochs * images / train.batch_size)
         train.epochs = 0
-    if not train.steps or train.steps < 1:
+    if train.steps < 1 and not config.get("growth"):  # whose phases have a length
         raise UserError("train.steps or train.epochs must be 1 or more")
     if train.num_seeds != 1:
         raise UserError(f"train.num_seeds={train.num_seeds}: only 1 is supported so far; start one run per seed")

@@ -59,11 +59,13 @@ class Optimizer(NamedTuple):
       transform: gradient transformation of unit step size.
       learning_rate: step -> step size.
       ema_decay: of the exponential moving average of the parameters; 0 keeps none.
+      clip: largest absolute value of a parameter; 0 for any (WGAN, Arjovsky et al. 2017: 0.01).
     """
 
     transform: optax.GradientTransformation
     learning_rate: Callable[[jax.Array], jax.Array]
     ema_decay: float
+    clip: float
 
 
 def _optimizer(fields: dict, steps: int) -> Optimizer:
@@ -81,7 +83,9 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
     ema_decay = fields.get("ema_decay", 0.0)
     if not 0 <= ema_decay < 1:
         raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
-    return Optimizer(optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]], ema_decay)
+    return Optimizer(
+        optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]], ema_decay, fields.get("clip", 0.0)
+    )
 
 
 def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
@@ -105,6 +109,15 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     return Pair(side("gen"), side("disc"))
 
 
+def reset(state: TrainState, optimizer: Pair) -> TrainState:
+    """The state with optimisers that remember nothing."""
+    gen, disc = (
+        player.replace(opt_state=side.transform.init(player.params))
+        for player, side in ((state.gen, optimizer.gen), (state.disc, optimizer.disc))
+    )
+    return state.replace(gen=gen, disc=disc)
+
+
 def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
     """The state before the first step; a function of the method and the seed alone."""
 
@@ -118,7 +131,7 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
     @jax.jit
     def made(root):
         root, key = jax.random.split(root)
-        nets = gan.init(key, gan.phase(0))
+        nets = gan.init(key)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             gen=player(nets.gen, optimizer.gen),

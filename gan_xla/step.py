@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from gan_xla import image_pool
-from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Tree
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
 from gan_xla.ranges import normalise
 from gan_xla.state import Optimizer, Player, TrainState
@@ -22,16 +23,18 @@ def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step:
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
     rate = optimizer.learning_rate(step)
     params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
+    if optimizer.clip:
+        params = jax.tree.map(lambda p: jnp.clip(p, -optimizer.clip, optimizer.clip), params)
     ema = player.ema
     if ema is not None:
         ema = optax.incremental_update(Net(params, stats), ema, 1 - optimizer.ema_decay)
     return Player(params, stats, opt_state, ema)
 
 
-def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree, key: Array):
+def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, state: TrainState, batch: Tree, key: Array):
     """One turn of "d", "g", "dg" or "gd" on one batch; the generators run once."""
     gen, disc, pool = state.gen, state.disc, state.pool
-    ctx = Ctx(key=key, step=state.step, index=batch["index"])
+    ctx = Ctx(key=key, step=state.step, index=batch["index"], phase=phase)
     generate = partial(gan.generate, batch=batch, ctx=ctx)
     fakes, pull_back, gen_stats = jax.vjp(lambda p: generate(p, gen.stats), gen.params, has_aux=True)
     logs = {}
@@ -52,20 +55,23 @@ def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, ba
     return state.replace(gen=gen, disc=disc, pool=pool), logs
 
 
-def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, state: TrainState, batch: Tree):
+def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, state: TrainState, batch: Tree):
     """Plays one turn, counts it, and averages what it logs over the devices."""
     batch = normalise(batch, gan.value_range)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     logs = {}
     for number, part in enumerate(turn.split("+")):
-        state, part_logs = _play(part, gan, optimizer, axis_name, state, batch, jax.random.fold_in(key, number))
+        part_key = jax.random.fold_in(key, number)
+        state, part_logs = _play(part, gan, optimizer, axis_name, phase, state, batch, part_key)
         logs.update(part_logs)
     if axis_name is not None:
         logs = jax.lax.pmean(logs, axis_name)
     return state.replace(step=state.step + 1), logs
 
 
-def make_step(gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | None = None) -> Callable:
+def make_step(
+    gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | None = None, phase: Phase | None = None
+) -> Callable:
     """The function that plays `turns` over and over, once per batch given.
 
     Args:
@@ -73,6 +79,7 @@ def make_step(gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | 
       optimizer: Pair of `Optimizer`.
       turns: the cycle, each of `TURNS`.
       axis_name: name of the mapped axis over which devices share the batch, or None.
+      phase: one of `gan.phases`; None for the first.
 
     Returns:
       step(state, batches) -> (state, logs): leaves of `batches` are [k, n, ...] with k a
@@ -85,11 +92,13 @@ def make_step(gan: Gan, optimizer: Pair, turns: Sequence[str], axis_name: str | 
     if unknown or not turns:
         raise UserError(f"train.turns={tuple(turns)}: each must be one of {', '.join(TURNS)}")
 
+    phase = phase or gan.phases[0]
+
     def cycle(state, batches):  # leaves [len(turns), n, ...]
         logs = {}
         for number, turn in enumerate(turns):
             batch = {name: x[number] for name, x in batches.items()}
-            state, turn_logs = _turn(turn, gan, optimizer, axis_name, state, batch)
+            state, turn_logs = _turn(turn, gan, optimizer, axis_name, phase, state, batch)
             logs.update(turn_logs)
         return state, logs
 

@@ -1,8 +1,10 @@
 """The training loop, the only one."""
 
+import itertools
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import jax
 import ml_collections
@@ -10,9 +12,9 @@ from etils import epath
 
 from gan_xla import data, gans, parallel, settings
 from gan_xla.checkpoint import Checkpoints
-from gan_xla.contract import Gan, Pair, Tree
+from gan_xla.contract import Phase, Tree
 from gan_xla.sampling import Sampler
-from gan_xla.state import TrainState, create, optimizers
+from gan_xla.state import TrainState, create, optimizers, reset
 from gan_xla.step import make_step
 from gan_xla.writers import Progress, Writer
 
@@ -56,7 +58,12 @@ class Reporter:
         self._first = self._last = None  # (step, time) of the first call's end and of the last scalars
         self._early = True
 
-    def report(self, before: int, after: int, state: TrainState, logs: Tree) -> None:
+    def announce(self, phase: Phase) -> None:
+        """Called before the first step of a phase, where there are several."""
+        fading = f", fading in until step {phase.fades_until}" if phase.fades_until > phase.start else ""
+        self._progress.write(f"step {phase.start}: {phase.resolution}x{phase.resolution}{fading}; compiling")
+
+    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase) -> None:
         """Called when the call that took the run from step `before` to `after` was dispatched."""
         self._logs.update(logs)  # turns log different things
         if self._first is None:
@@ -67,11 +74,11 @@ class Reporter:
             self._estimate(after, elapsed)
         end = after == self._train.steps
         if _due(self._train.log_every, before, after) or end:
-            self._scalars(after)
+            self._scalars(after, phase.batch_size or self._train.batch_size)
         early = self._early and elapsed > EARLY_SAMPLE_S
         if early or _due(self._train.sample_every, before, after) or end:
             self._early = False
-            self._writer.picture(after, self._sampler.grid(state))
+            self._writer.picture(after, self._sampler.grid(state, phase))
         self._progress.update(after - before)
 
     def _estimate(self, step: int, elapsed: float) -> None:
@@ -80,62 +87,100 @@ class Reporter:
             self._progress.write(f"about {left / 3600:.0f} hours left on {parallel.describe()}; {self._hint}")
         self._hint = ""
 
-    def _scalars(self, step: int) -> None:
+    def _scalars(self, step: int, batch_size: int) -> None:
         values = {name: float(value) for name, value in jax.device_get(self._logs).items()}
         now = time.monotonic()
         steps, seconds = step - self._last[0], now - self._last[1]
         if steps:
-            values["images_per_s"] = steps * self._train.batch_size / seconds
+            values["images_per_s"] = steps * batch_size / seconds
             self._progress.losses(values["images_per_s"], values)
         self._last = (step, now)
         self._writer.scalars(step, values)
 
 
-def _batches(config: ml_collections.ConfigDict, dataset: data.Dataset, start: int) -> Iterator[Tree]:
-    """Batches as the mapped step takes them, one for each call from step `start` on."""
+def _batches(
+    config: ml_collections.ConfigDict, dataset: data.Dataset, phase: Phase, start: int, stop: int
+) -> Iterator[Tree]:
+    """Batches as the mapped step takes them, one for each call of the steps [start, stop) of a phase."""
     # TensorFlow stays out of the way of whoever imports this module to read it.
     from gan_xla.data import pipeline
 
+    batch_size = phase.batch_size or config.train.batch_size
     batches = pipeline.batches(
         dataset.train,
         others=[part.train for part in dataset.others],
-        batch_size=config.train.batch_size,
+        batch_size=batch_size,
         seed=config.seed,
         start=start,
-        stop=config.train.steps,
-        rows=parallel.rows(config.train.batch_size),
+        stop=stop,
+        origin=(phase.start, phase.rows),
+        rows=parallel.rows(batch_size),
         steps_per_call=config.train.steps_per_call,
         image_size=config.data.image_size,
         load_size=config.data.load_size,
         flip=config.data.flip,
+        resolution=phase.resolution,
     )
     return map(parallel.shard, batches)
 
 
-def _programs(config: ml_collections.ConfigDict, gan: Gan, optimizer: Pair) -> list:
-    """The mapped steps; call number i runs program i modulo their number."""
-    cycles = [gan.turns] if config.train.steps_per_call > 1 else [(turn,) for turn in gan.turns]
-    made = {cycle: parallel.map_step(make_step(gan, optimizer, cycle, parallel.AXIS)) for cycle in set(cycles)}
-    return [made[cycle] for cycle in cycles]
+class Loop:
+    """Plays the phases of a run; reports and saves what is due.
 
+    Args:
+      config: resolved.
+      dataset, gan, optimizer: what to train on, what, and how.
+      checkpoints, reporter, interrupt: told of every call.
+    """
 
-def _loop(config, programs, state, start, batches, checkpoints, reporter, interrupt) -> tuple[TrainState, int]:
-    """Plays from step `start` to the end or to an interruption; returns the state and its step."""
-    stride, logs = config.train.steps_per_call, {}
-    after = start
-    for before, batch in zip(range(start, config.train.steps, stride), batches, strict=False):
-        previous = logs
-        state, logs = programs[before % len(programs)](state, batch)
-        # One call stays in flight while the host prepares the next, but no more, so that
-        # an interruption is answered after a step.
-        jax.block_until_ready(previous)
-        after = before + stride
-        reporter.report(before, after, state, logs)
-        if interrupt.requested or after == config.train.steps or _due(config.train.checkpoint_every, before, after):
-            checkpoints.save(after, state)
-        if interrupt.requested:
-            break
-    return state, after
+    def __init__(self, config, dataset, gan, optimizer, checkpoints, reporter, interrupt):
+        self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
+        self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
+
+    def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
+        """From step `start` to the end or to an interruption; returns the state and its step."""
+        steps, phases = self._config.train.steps, self._gan.phases
+        ends = [phase.start for phase in phases[1:]] + [steps]
+        for phase, end in zip(phases, ends, strict=True):
+            if start >= (end := min(end, steps)):
+                continue
+            programs = self._programs(phase)
+            if len(phases) > 1:
+                self._reporter.announce(phase)
+            for begin, stop in itertools.pairwise(sorted({phase.start, min(phase.fades_until, end), end})):
+                if start == begin and phase.resets:
+                    state = reset(state, self._optimizer)
+                if start < stop:
+                    state, start = self._play(programs, state, phase, start, stop)
+                if start < stop:
+                    return state, start
+        return state, start
+
+    def _play(self, programs, state, phase, start, end) -> tuple[TrainState, int]:
+        train, logs, after = self._config.train, {}, start
+        batches = _batches(self._config, self._dataset, phase, start, end)
+        for before, batch in zip(range(start, end, train.steps_per_call), batches, strict=False):
+            previous = logs
+            state, logs = programs[before % len(programs)](state, batch)
+            # One call stays in flight while the host prepares the next, but no more, so that
+            # an interruption is answered after a step.
+            jax.block_until_ready(previous)
+            after = before + train.steps_per_call
+            self._reporter.report(before, after, state, logs, phase)
+            stop = self._interrupt.requested
+            if stop or after == train.steps or _due(train.checkpoint_every, before, after):
+                self._checkpoints.save(after, state)
+            if stop:
+                break
+        return state, after
+
+    def _programs(self, phase) -> list:
+        """The mapped steps of a phase; the call at step s runs program s modulo their number."""
+        turns = self._gan.turns
+        cycles = [turns] if self._config.train.steps_per_call > 1 else [(turn,) for turn in turns]
+        step = partial(make_step, self._gan, self._optimizer, axis_name=parallel.AXIS, phase=phase)
+        made = {cycle: parallel.map_step(step(cycle)) for cycle in set(cycles)}
+        return [made[cycle] for cycle in cycles]
 
 
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str = "") -> TrainState:
@@ -155,13 +200,14 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     dataset = data.load(config.data)
     config = settings.resolve(config, dataset.images, dataset.fields)
     gan = gans.build(config, axis_name=parallel.AXIS)
+    config.train.steps = config.train.steps or gan.length
     optimizer = optimizers(config.optimizer, config.train.steps)
-    programs = _programs(config, gan, optimizer)
     with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:
         start = checkpoints.latest() or 0
         if start:
             settings.compare(config, workdir)
-        batches = _batches(config, dataset, start)  # finds mistakes before anything is made or written
+        for phase in gan.phases:  # finds mistakes before anything is made or written
+            _batches(config, dataset, phase, start, config.train.steps)
         state = create(gan, optimizer, config.seed)
         if start:
             state = checkpoints.restore(start, state)
@@ -174,7 +220,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         print("compiling the training step: about a minute on a CPU, seconds when it is in the cache", flush=True)
         with Writer(workdir, start) as writer, Progress(start, config.train.steps) as progress:
             reporter = Reporter(config, writer, progress, Sampler(gan, dataset), hint)
-            state, step = _loop(config, programs, state, start, batches, checkpoints, reporter, interrupt)
+            state, step = Loop(config, dataset, gan, optimizer, checkpoints, reporter, interrupt).run(state, start)
     if interrupt.requested:
         print(f"{workdir}: stopped by {interrupt.requested}; saved at step {step}, the same command resumes")
     else:

@@ -4,7 +4,6 @@ A chain is (result, generator, source): ("x_ABA", "G_BA", "x_AB") says x_ABA = G
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -44,7 +43,7 @@ def make_init(
         made = {name: nets.init(module, k, x) for name, k in zip(names, keys, strict=True)}
         return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
 
-    def init(key: Array, phase: Any) -> Pair:
+    def init(key: Array) -> Pair:
         gen_key, disc_key = jax.random.split(key)
         return Pair(
             side(generator, gen_names, gen_key, channels), side(discriminator, disc_names, disc_key, seen * channels)

@@ -29,7 +29,7 @@ def _column(name: str, x: np.ndarray) -> np.ndarray:
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
     column = np.concatenate(np.broadcast_to(tiles, (*tiles.shape[:3], 3)))
     header = Image.new("RGB", (column.shape[1], HEADER), "white")
-    label = " to ".join(name.removeprefix("x_"))
+    label = " to ".join(name.removeprefix("x_")) if name.startswith("x_") else name
     ImageDraw.Draw(header).text((column.shape[1] / 2, HEADER / 2), label, "black", ImageFont.load_default(12), "mm")
     return np.concatenate([np.asarray(header), column])
 

@@ -47,6 +47,14 @@ def test_the_built_in_images_have_their_category_as_class():
     assert _rows(dataset.train[0])["label"].sum(0).tolist() == [1248, 240]
 
 
+def test_the_built_in_images_face_the_viewer_or_not():
+    dataset = _load(source="builtin", name="chairs2cars", labels=("front", "back"))
+    assert dataset.fields["exclusive"] == (("front", "back"),)
+    assert _rows(dataset.train[0])["label"].sum(0).tolist() == [62 * 9, 62 * 9]  # 9 of 24 views of 62 models each
+    with pytest.raises(UserError, match="data.labels=.*'left'.*front.*back"):
+        _load(source="builtin", name="chairs2cars", labels=("left", "right"))
+
+
 @pytest.mark.parametrize("file", ["faces.csv", "list_attr.txt"])
 def test_attribute_files_label_images_and_a_fixed_tenth_is_held_out(faces, file):
     dataset = _faces(faces, file, labels=("smiling", "old"))

@@ -26,14 +26,17 @@ class Attribute(NamedTuple):
 class Choice(NamedTuple):
     """The rows of one source.
 
-    `select` maps the columns of `paths` (int64 [n] by path) to the numbers of
+    Without `paths` it is every row. `select` maps the columns of `paths` (int64 [n] by path) to the numbers of
     the rows and their labels, bool [rows, c] or None.
     """
 
     key: str
     asked: str  # the config's field and value, for messages
     paths: tuple[str, ...]
-    select: Callable
+    select: Callable | None
+
+
+EVERYTHING = Choice("x", "data.unlabelled=True", (), None)
 
 
 def image_key(features, dataset):

@@ -20,6 +20,8 @@ from gan_xla.errors import UserError
 
 NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "edges2objects", "gmm")
 
+FACING = {"front": 0, "back": 180}  # azimuth in degrees
+
 
 class Split(NamedTuple):
     """Model numbers; every other model trains, or is in group A."""
@@ -85,7 +87,8 @@ def load(data):
     [image_size, image_size, channels], on `data.background` (default white);
     4 channels are the render itself, with straight alpha. "edges2objects" pairs line
     drawings of all chairs and cars with the images that they were drawn from. With
-    `data.labels` the two categories are the classes of one labelled source.
+    `data.labels` the two categories are the classes of one labelled source, or "front" and
+    "back" are: the views within 60 degrees of either.
 
     Raises:
       UserError: the name is unknown, or there are no such channels, labels or pairs.
@@ -107,6 +110,10 @@ def load(data):
     )
     if drawn:
         return Dataset(*(_drawn(part, field(data, "paired", False)) for part in (train, test)), about=about)
+    if field(data, "unlabelled", False):
+        return Dataset(
+            *((Arrays(x=np.concatenate([part["x_A"], part["x_B"]])),) for part in (train, test)), about=about
+        )
     if labels(data):
         return _labelled(train, test, _categories(name), labels(data), about)
     return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
@@ -137,16 +144,22 @@ def drawing(image):
 
 
 def _labelled(train, test, categories, names, about):
-    """One source of both domains, labelled by category."""
-    if len(set(categories)) < 2:
-        raise UserError(f"data.labels={names}: both domains are {categories[0]}; use data.name='chairs2cars'")
-    if names not in (ALL_LABELS, tuple(categories)):
-        raise UserError(f"data.labels={names}: use ('all',) or {tuple(categories)}")
+    """One source of both domains, labelled by category or by facing the viewer or not."""
+    if names == ALL_LABELS:
+        names = tuple(categories)
+    if names not in (tuple(categories), tuple(FACING)) or len(set(names)) < 2:
+        known = " or ".join(map(str, {tuple(categories), tuple(FACING)}))
+        raise UserError(f"data.labels={names}: the built-in images know {known}, and ('all',) for their categories")
     sources = []
     for part in (train, test):
-        hot = np.repeat(np.eye(2, dtype=np.float32), [len(part["x_A"]), len(part["x_B"])], axis=0)
-        sources.append((Arrays(x=np.concatenate([part["x_A"], part["x_B"]]), label=hot),))
-    return Dataset(*sources, about=about, labels=tuple(categories))
+        x, azimuth = (np.concatenate([part[f"{key}_A"], part[f"{key}_B"]]) for key in ("x", "azimuth"))
+        if names == tuple(FACING):
+            hot = np.stack([np.abs((azimuth - centre + 180) % 360 - 180) <= 60 for centre in FACING.values()], axis=1)
+        else:
+            hot = np.repeat(np.eye(2, dtype=bool), [len(part["x_A"]), len(part["x_B"])], axis=0)
+        chosen = hot.any(axis=1)  # the views from the side face nowhere
+        sources.append((Arrays(x=x[chosen], label=hot[chosen].astype(np.float32)),))
+    return Dataset(*sources, about=about, labels=names)
 
 
 def _unpaired(part):

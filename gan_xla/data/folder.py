@@ -10,6 +10,8 @@ Layouts of `data.path`:
     labelled source, or `data.domain_a` and `data.domain_b` two of them as domains.
   images, or train/ [test/ or val/] of images or of directories of images, with the file
     `data.attributes`: `data.labels` names columns of it (`gan_xla.data.table`).
+  images, or train/ [test/ or val/] of images or of directories of images, with
+    `data.unlabelled`: one domain.
 Or any two directories `data.path_a` and `data.path_b`, like the first layout.
 
 Without test directories the last images by name are held out, of each class its own.
@@ -100,6 +102,8 @@ def _layout(data):
     if not (root or path_a or path_b):
         raise UserError(f"data.source='folder' needs to know where the images are: set {LAYOUTS}")
     root = Path(root).expanduser()  # a shell does not do it in --config.data.path=~/images
+    if field(data, "unlabelled", False):
+        return _unlabelled(data, root, paired)
     if field(data, "attributes", ""):
         return _listed(data, root, paired)
     if not (path_a or path_b) and (root / "train").is_dir():
@@ -271,9 +275,23 @@ def _listed(data, root, paired):
     return Layout(*parts, f"{root} (labels of {path.name})", names)
 
 
+def _unlabelled(data, root, paired):
+    if paired or any(domains(data)) or labels(data):
+        raise UserError(
+            "data.unlabelled=True takes all images as one domain; leave data.labels, data.domain_a and "
+            "data.domain_b empty and data.paired=False"
+        )
+    test = _test_directory(root)
+    if (root / "train").is_dir() and test:
+        train, held_out = _below(root / "train"), _below(test)
+    else:
+        train, held_out = table.split(_below(root / "train") if (root / "train").is_dir() else _below(root))
+    return Layout(*([Rows(("x",), [(file,) for file in files])] for files in (train, held_out)), str(root))
+
+
 def _below(directory):
     """The images of a directory, and of the directories in it."""
-    classes, pictures = _content(directory)
+    classes, pictures = _content(directory) if directory.is_dir() else ([], False)
     found = _find("data.path", directory) if pictures or not classes else []
     return found + [file for name in classes for file in _find("data.path", directory / name)]
 

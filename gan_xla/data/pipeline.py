@@ -58,11 +58,13 @@ def batches(
     start,
     stop,
     others=(),
+    origin=(0, 0),
     rows=None,
     steps_per_call=1,
     image_size=None,
     load_size=None,
     flip=False,
+    resolution=None,
 ):
     """Iterates over the steps [start, stop), `steps_per_call` at a time.
 
@@ -73,11 +75,14 @@ def batches(
       start: the first step.
       stop: the step after the last.
       others: sources of further data sets with the same keys; they take turns, a step each.
+      origin: a step, and the rows that were shown before it; for batches that change in size.
       rows: the slice of the global batch that this process takes; default all.
       steps_per_call: k, steps in one element; the last element has what is left.
       image_size: images larger than this are cropped at random; default: no crop.
       load_size: the size that the sources' images must have; default: not checked.
       flip: mirror half of the images.
+      resolution: height and width to which images are shrunk at last, by the means of
+        blocks (PGGAN, appendix B); default: none.
     Returns:
       an iterator of dicts: the sources' keys [k, n_local, ...] in their own
       dtype, where images are uint8 [k, n_local, h, w, c] and other rows pass
@@ -92,7 +97,8 @@ def batches(
         _check(sources, batch_size, image_size, load_size)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
-    readers = [[_reader(source, next(number), seed, image_size, flip) for source in sources] for sources in groups]
+    form = (image_size, flip, resolution)
+    readers = [[_reader(source, next(number), seed, *form) for source in sources] for sources in groups]
     spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in groups[0] for key, row in source.spec.items()}
     dtypes = [dtype for _, dtype in spec.values()]
     failures = {}
@@ -102,7 +108,9 @@ def batches(
         try:
             steps = np.arange(step, min(step + steps_per_call, stop), dtype=np.int64)
             index = np.broadcast_to(local.astype(np.int32), (len(steps), len(local)))
-            return [np.int64(-1), index, *_in_turn(readers, steps, batch_size, local)]
+            number, turn = np.divmod(steps, len(readers))
+            positions = (number - origin[0])[:, None] * batch_size + origin[1] + local  # [k, n_local]
+            return [np.int64(-1), index, *_in_turn(readers, turn, positions)]
         except Exception as error:  # raised again in _iterate: TensorFlow would print it and keep its text only
             failures[int(step)] = error
             return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes)]
@@ -116,17 +124,15 @@ def batches(
     return _iterate(dataset.prefetch(PREFETCH), tuple(spec), failures)
 
 
-def _in_turn(readers, steps, batch_size, local):
-    """The arrays [k, n_local, ...] of int64 [k] steps; step s is step s // K of data set s % K of K."""
-    number = steps % len(readers)
+def _in_turn(readers, turn, positions):
+    """The arrays [k, n_local, ...] at positions [k, n_local]; step i reads data set turn[i]."""
     result = None
-    for group in np.unique(number):
-        chosen = number == group
-        positions = (steps[chosen] // len(readers))[:, None] * batch_size + local  # [k, n_local]
-        arrays = [array for reader in readers[group] for array in reader(positions)]
+    for group in np.unique(turn):
+        chosen = turn == group
+        arrays = [array for reader in readers[group] for array in reader(positions[chosen])]
         if chosen.all():
             return arrays
-        result = result or [np.empty((len(steps), *array.shape[1:]), array.dtype) for array in arrays]
+        result = result or [np.empty((len(turn), *array.shape[1:]), array.dtype) for array in arrays]
         for whole, array in zip(result, arrays):
             whole[chosen] = array
     return result
@@ -157,7 +163,7 @@ def _iterate(dataset, keys, failures):
         yield dict(zip(keys, arrays))
 
 
-def _reader(source, number, seed, image_size, flip):
+def _reader(source, number, seed, image_size, flip, resolution):
     """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...]."""
     order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(source), seed, number))
     lock = threading.Lock()  # lest neighbouring calls sort the same epoch at the same time
@@ -174,7 +180,7 @@ def _reader(source, number, seed, image_size, flip):
         found = source.read(indices)
         if any(array.ndim == 4 for array in found.values()):  # points need no draw
             bits = _bits(flat, _AUGMENT, number, seed)
-            found = {key: _augment(array, bits, image_size, flip) for key, array in found.items()}
+            found = {key: _augment(array, bits, image_size, flip, resolution) for key, array in found.items()}
         return [found[key].reshape(*positions.shape, *found[key].shape[1:]) for key in source.spec]
 
     return read
@@ -190,8 +196,8 @@ def _permutation(length, seed, number, epoch):
     return np.argsort(_bits(np.arange(length), _SHUFFLE, number, seed, epoch))
 
 
-def _augment(values, bits, image_size, flip):
-    """Random crop and mirror of images uint8 [n, h, w, c]; anything else passes untouched.
+def _augment(values, bits, image_size, flip, resolution):
+    """Random crop and mirror of images uint8 [n, h, w, c], then shrunk; anything else passes untouched.
 
     Keys of one source get equal bits, so paired images stay aligned.
     """
@@ -205,6 +211,10 @@ def _augment(values, bits, image_size, flip):
     if flip:
         mirrored = (bits >> np.uint64(63)).astype(bool)
         values = np.where(mirrored[:, None, None, None], values[:, :, ::-1], values)
+    if resolution and values.shape[1] != resolution:
+        n, h, w, c = values.shape
+        blocks = values.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
+        values = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
     return values
 
 

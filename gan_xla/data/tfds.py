@@ -6,7 +6,8 @@ ArrayRecord for random access; TFRecord files that are there already are read as
 
 Domains are the splits trainA and trainB where a data set has them, else the rows that
 `data.domain_a` and `data.domain_b` select by attribute (`gan_xla.data.attributes`). With
-`data.labels` the images are one source with labels. The test rows are the split test, else
+`data.labels` the images are one source with labels, with
+`data.unlabelled` one without. The test rows are the split test, else
 validation, else the last of every source.
 """
 
@@ -61,7 +62,9 @@ def load(data):
     builder = _prepared(str(field(data, "name", "")), field(data, "path", ""))
     dataset, known = builder.info.full_name, attributes.scalars(builder.info.features)
     image = attributes.image_key(builder.info.features, dataset)
-    if names:
+    if field(data, "unlabelled", False):
+        parts = _chosen(builder, [attributes.EVERYTHING])
+    elif names:
         names, choice = attributes.labelled(names, known, dataset)
         parts = _chosen(builder, [choice])
     elif any(wanted):
@@ -132,7 +135,7 @@ def _chosen(builder, choices):
         columns = _columns(records, {path for choice in choices for path in choice.paths})
         parts = []
         for choice in choices:
-            rows, hot = choice.select(columns)
+            rows, hot = choice.select(columns) if choice.paths else (np.arange(len(records)), None)
             if not len(rows):
                 raise UserError(f"{choice.asked}: no image of {dataset}, split {split}, is so; choose another value")
             parts.append(Part(choice.key, split, records, rows, hot))

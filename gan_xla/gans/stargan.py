@@ -96,7 +96,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     discriminator = nets.build(config.model.discriminator, "Discriminator", labels=labels.count, **common)
     disc_loss, gen_loss = _make_losses(discriminator, labels, ml_collections.FrozenConfigDict(config.loss))
 
-    def init(key, phase):
+    def init(key):
         gen_key, disc_key = jax.random.split(key)
         x = jnp.zeros((1, size, size, channels))
         with_label = _beside_label(x, jnp.zeros((1, labels.size)))
@@ -121,7 +121,6 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         translate=translate,
         judged=("x_fake",),
         turns=tuple(config.train.turns),
-        directions=(),
         grid=(("x",), labels.domains),
         value_range=blocks.OUTPUTS[generator.output][1],
         size_multiple=generator.size_multiple,

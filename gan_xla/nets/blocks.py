@@ -57,6 +57,16 @@ class Norm(nn.Module):
         )(x)
 
 
+def linear(x: Array, features: int) -> Array:
+    """A linear layer [n, d] -> [n, features] that begins as in PyTorch: U(-b, b) with b = 1/sqrt(d)."""
+    limit = x.shape[-1] ** -0.5
+
+    def init(key, shape, dtype):
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return nn.Dense(features, kernel_init=init, bias_init=init)(x)
+
+
 def reflect(x: Array, pad: int) -> Array:
     """Pads height and width of [n, h, w, c] by mirroring at the border pixels."""
     return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")

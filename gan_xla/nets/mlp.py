@@ -1,21 +1,16 @@
 """Multilayer perceptrons for points in the plane (DiscoGAN's toy experiment)."""
 
 import flax.linen as nn
-import jax
 
 from gan_xla.contract import Array
-
-
-def _uniform(limit: float):
-    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -limit, limit)
+from gan_xla.nets import blocks
 
 
 def _perceptron(x: Array, layers: int, hidden: int, out: int) -> tuple[Array, list[Array]]:
     """Linear layers with ReLU between them, initialised as in PyTorch; (output, hidden activations)."""
     features = []
     for i in range(layers):
-        init = _uniform(x.shape[-1] ** -0.5)
-        x = nn.Dense(hidden if i < layers - 1 else out, kernel_init=init, bias_init=init)(x)
+        x = blocks.linear(x, hidden if i < layers - 1 else out)
         if i < layers - 1:
             x = nn.relu(x)
             features.append(x)

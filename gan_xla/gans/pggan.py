@@ -1,0 +1,179 @@
+"""PGGAN: Karras et al., Progressive Growing of GANs for Improved Quality, Stability, and Variation, ICLR 2018."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from gan_xla import label_space, losses, nets
+from gan_xla import latent as latents
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase
+from gan_xla.errors import UserError
+from gan_xla.label_space import LabelSpace
+from gan_xla.nets import blocks, progressive
+
+
+class Growth(NamedTuple):
+    """The config's `growth` section.
+
+    Attributes:
+      first: resolution to begin with.
+      fade_images, stable_images: shown while a level fades in, and after that.
+      batch_sizes: (resolution, batch size), ascending; a resolution has that of the last one not above it.
+    """
+
+    first: int
+    fade_images: int
+    stable_images: int
+    batch_sizes: Sequence[tuple[int, int]]
+
+    def batch_size(self, resolution: int) -> int:
+        """The global batch at this resolution."""
+        sizes = [size for limit, size in self.batch_sizes if limit <= resolution]
+        if not sizes:
+            raise UserError(f"growth.batch_sizes={self.batch_sizes}: says nothing of {resolution}x{resolution}")
+        return sizes[-1]
+
+
+def phases(growth: Growth, size: int, unit: int) -> tuple[tuple[Phase, ...], int]:
+    """The levels from `growth.first` to `size`, and the steps of them all (appendix A.1).
+
+    Args:
+      growth: how fast.
+      size: resolution of the last level.
+      unit: steps that are one call; lengths are rounded up to multiples.
+
+    Raises:
+      UserError: an impossible first resolution or length.
+    """
+    last, first = progressive.levels(size) - 1, progressive.levels(growth.first) - 1
+    if first > last:
+        raise UserError(f"growth.first={growth.first} is above data.image_size={size}")
+    if min(growth.fade_images, growth.stable_images) < 1:
+        raise UserError("growth.fade_images and growth.stable_images must be 1 or more")
+    result, start, rows = [], 0, 0
+    for level in range(first, last + 1):
+        resolution = 4 << level
+        batch_size = growth.batch_size(resolution)
+        fade, stable = (
+            math.ceil(images / batch_size / unit) * unit for images in (growth.fade_images, growth.stable_images)
+        )
+        fade = fade if level > first else 0
+        result.append(Phase(start, batch_size, rows, resolution, start + fade, resets=level > first))
+        start += fade + stable
+        rows += (fade + stable) * batch_size
+    return tuple(result), start
+
+
+def _level(phase: Phase) -> int:
+    return progressive.levels(phase.resolution) - 1
+
+
+def _alpha(phase: Phase, step: Array | int) -> Array | float:
+    """Weight of the newest level, from 0 when its phase starts to 1 when it has faded in."""
+    length = phase.fades_until - phase.start
+    return jnp.clip((step - phase.start) / length, 0, 1) if length else 1.0
+
+
+def _make_losses(discriminator, labels: LabelSpace | None, loss: ml_collections.FrozenConfigDict):
+    """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D has no statistics."""
+
+    def judge(params, x, ctx):
+        return discriminator.apply({"params": params}, x, _level(ctx.phase), _alpha(ctx.phase, ctx.step))
+
+    def classify(logits, label):
+        """The AC-GAN term (Odena et al. 2017); 0 without labels."""
+        if labels is None:
+            return 0.0
+        return loss.label_weight * -jnp.mean(jnp.sum(label * jax.nn.log_softmax(logits), axis=-1))
+
+    def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
+        """WGAN-GP with drift (appendix A.1)."""
+        x, fake = real(batch["x"], ctx), fakes["x_fake"]
+        real_scores, real_logits = judge(disc_params, x, ctx)
+        fake_scores, fake_logits = judge(disc_params, fake, ctx)
+        penalty = losses.gradient_penalty(lambda x: judge(disc_params, x, ctx)[0], x, fake, ctx.keys("penalty"))
+        logs = {
+            "loss/D_adv": sum(losses.wgan_disc(real_scores, fake_scores)),
+            "loss/D_gp": loss.lambda_gp * penalty,
+            "loss/D_drift": loss.drift * jnp.mean(jnp.square(real_scores)),
+        }
+        if labels:
+            logs["loss/D_cls"] = classify(real_logits, batch["label"]) + classify(fake_logits, batch["target"])
+        total = sum(logs.values())
+        return total, ({"loss/D": total, **logs}, disc_stats)
+
+    def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
+        scores, logits = judge(disc_params, fakes["x_fake"], ctx)
+        total = losses.hinge_gen(scores) + classify(logits, batch.get("target"))
+        return total, {"loss/G": total}
+
+    return disc_loss, gen_loss
+
+
+def real(x: Array, ctx: Ctx) -> Array:
+    """Real images [n, r, r, c] as blurred as the fakes are while a level fades in (section 3)."""
+    if ctx.phase.fades_until == ctx.phase.start:
+        return x
+    old = blocks.double(progressive.halve(x))
+    return progressive.lerp(old, x, _alpha(ctx.phase, ctx.step))
+
+
+def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
+    """PGGAN, with AC-GAN's term where `config.data.labels` are set.
+
+    `config.growth`: see `Growth`. `config.loss`: `lambda_gp`, `drift`, `label_weight`.
+
+    Raises:
+      UserError: impossible values in `config.growth`, `config.model` or `config.data`.
+    """
+    loss = ml_collections.FrozenConfigDict(config.loss)
+    labels = label_space.of(config.data) if config.data.labels else None
+    growth = Growth(**{field: config.growth[field] for field in Growth._fields})
+    levels, length = phases(growth, config.data.image_size, config.train.steps_per_call)
+    latent, count = config.model.latent, labels.size if labels else 0
+    common = dict(size=config.data.image_size, channels=config.data.channels, labels=count)
+    generator = nets.build(config.model.generator, "Generator", latent=latent, **common)
+    discriminator = nets.build(config.model.discriminator, "Discriminator", **common)
+    disc_loss, gen_loss = _make_losses(discriminator, labels, loss)
+
+    def init(key):
+        gen_key, disc_key = jax.random.split(key)
+        z, x = jnp.zeros((1, latent + count)), jnp.zeros((1, generator.size, generator.size, generator.channels))
+        made = generator.init(gen_key, z), discriminator.init(disc_key, x)
+        return Pair(*(Net(variables["params"], {}) for variables in made))
+
+    def draw(gen_params, z, label, phase, step):
+        z = z if labels is None else jnp.concatenate([z, label], axis=-1)
+        return generator.apply({"params": gen_params}, z, _level(phase), _alpha(phase, step))
+
+    def generate(gen_params, gen_stats, batch, ctx):
+        z = latents.noise(ctx, latent)
+        return {"x_fake": draw(gen_params, z, batch.get("target"), ctx.phase, ctx.step)}, gen_stats
+
+    def sample(gen_params, gen_stats, z, label, step):
+        return draw(gen_params, z, label, gan.phase(step), step)
+
+    def draw_at(gen_params, gen_stats, z, label, ctx):
+        return draw(gen_params, z, label, ctx.phase, ctx.step)
+
+    gan = Gan(
+        init=init,
+        generate=generate,
+        disc_loss=disc_loss,
+        gen_loss=gen_loss,
+        judged=("x_fake",),
+        turns=tuple(config.train.turns),
+        grid=latents.GRID,
+        value_range=(-1.0, 1.0),
+        sample=sample,
+        latent=latent,
+        preview=latents.make_preview(draw_at, latent, labels),
+        labels=labels,
+        phases=levels,
+        length=length,
+    )
+    return gan

@@ -1,0 +1,73 @@
+"""DCGAN's networks (Radford et al. 2016, section 3 and figure 1), with labels where there are any."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gan_xla.contract import Array
+from gan_xla.nets import blocks
+from gan_xla.nets.convolution import Conv, ConvTranspose
+from gan_xla.nets.encoder_decoder import channels
+
+
+class Generator(nn.Module):
+    """Noise to 4x4, then strided transposed convolutions; batch norm and ReLU on all but the last layer.
+
+    Attributes:
+      size: height and width of the images, a power of two from 8 on.
+      width: channels of the last hidden layer; they double towards the noise, up to 8 times that.
+      channels: image channels.
+      output: "tanh", "sigmoid" or "linear".
+      axis_name: mapped axis that shares batch statistics.
+    """
+
+    size: int = 64
+    width: int = 64
+    channels: int = 3
+    output: str = "tanh"
+    axis_name: str | None = None
+
+    size_multiple = None
+
+    @nn.compact
+    def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None) -> Array:
+        """(noise [n, latent], labels [n, c], c of 0 or more) -> [n, size, size, channels]."""
+        x = jnp.concatenate(x, axis=-1)[:, None, None]  # [n, 1, 1, latent + c]
+        geometry = (4, 1, 0)
+        for width in reversed(channels(self.size, self.width)):
+            x = ConvTranspose(width, *geometry, use_bias=False, **blocks.NORMAL)(x)
+            x = blocks.Norm("batch", self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
+            x, geometry = nn.relu(x), (4, 2, 1)
+        x = ConvTranspose(self.channels, *geometry, use_bias=False, **blocks.NORMAL)(x)
+        return blocks.OUTPUTS[self.output][0](x)
+
+
+class Discriminator(nn.Module):
+    """Strided convolutions down to 4x4, normalised from the second, then one logit; labels are planes of the input.
+
+    Attributes:
+      size, width, axis_name: as the generator's.
+      norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
+      spectral_norm: divide every kernel by its largest singular value.
+    """
+
+    size: int = 64
+    width: int = 64
+    norm: str = "batch"
+    spectral_norm: bool = False
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None):
+        """(images [n, size, size, c], labels [n, d]) -> (logits [n, 1, 1, 1], activations of the strided layers)."""
+        image, label = x
+        planes = jnp.broadcast_to(label[:, None, None], (*image.shape[:3], label.shape[-1]))
+        x, features = jnp.concatenate([image, planes.astype(image.dtype)], axis=-1), []
+        for i, width in enumerate(channels(self.size, self.width)):
+            layer = Conv(width, 4, 2, 1, use_bias=False, **blocks.NORMAL)
+            x = blocks.convolve(layer, x, self.spectral_norm, batch_statistics)
+            if i:
+                x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
+            x = nn.leaky_relu(x, 0.2)
+            features.append(x)
+        layer = Conv(1, 4, use_bias=False, **blocks.NORMAL)
+        return blocks.convolve(layer, x, self.spectral_norm, batch_statistics), features
