@@ -38,6 +38,6 @@ setup(
     extras_require={
         "test": ["pytest"],
         "parity": ["torch>=2.6"],
-        "experiments": ["matplotlib"],
+        "experiments": ["matplotlib", "resvg-py", "trimesh"],
     },
 )
