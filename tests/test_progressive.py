@@ -175,48 +175,13 @@ def test_the_gradient_penalty_has_the_derivative_of_finite_differences():
 
 def test_outputs_equal_pytorchs():
     torch = pytest.importorskip("torch")
-    from torch.nn import functional as F
-
-    def layer(params, name, x, gain=2**0.5):
-        """PyTorch's own layer with our weights; the linear one where there are no neighbours."""
-        kernel, bias = (torch.tensor(params[name][leaf]) for leaf in ("kernel", "bias"))
-        if x.shape[2:] == (1, 1) and kernel.shape[0] == 4:  # the generator's first
-            weight = kernel.flip(0, 1).permute(3, 0, 1, 2).flatten(0, 2)
-            y = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False).double()
-            y.weight.data = weight * (math.sqrt(2) / 4 / math.sqrt(weight.shape[1]))
-            return y(x.flatten(1)).view(len(x), -1, 4, 4) + bias.view(-1, 1, 1)
-        k, _, fan, features = kernel.shape
-        y = torch.nn.Conv2d(fan, features, k, padding=1 if k == 3 else 0).double()
-        y.weight.data, y.bias.data = kernel.permute(3, 2, 0, 1) * gain / math.sqrt(k * k * fan), bias
-        return y(x)
-
-    def normalised(x):
-        return x / (x.pow(2).mean(1, keepdim=True) + 1e-8).sqrt()
-
-    def generate(params, z, alpha):
-        x, images = normalised(z)[:, :, None, None], []
-        for r in (4, 8, 16):
-            x = x if r == 4 else F.interpolate(x, scale_factor=2, mode="nearest")
-            for name in ("up", "conv"):
-                x = normalised(F.leaky_relu(layer(params, f"{r}x{r}_{name}", x), 0.2))
-            images.append(layer(params, f"{r}x{r}_rgb", x, 1))
-        return torch.lerp(F.interpolate(images[-2], scale_factor=2), images[-1], alpha)
-
-    def judge(params, x, alpha):
-        act = lambda name, x: F.leaky_relu(layer(params, name, x), 0.2)  # noqa: E731
-        old = act("8x8_rgb", F.avg_pool2d(x, 2))
-        x = act("16x16_down", act("16x16_conv", act("16x16_rgb", x)))
-        x = torch.lerp(old, F.avg_pool2d(x, 2), alpha)
-        x = F.avg_pool2d(act("8x8_down", act("8x8_conv", x)), 2)
-        spread = [(g.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(4, 1, 4, 4) for g in x.split(4)]
-        x = act("4x4_down", act("4x4_conv", torch.cat([x, torch.cat(spread)], 1)))
-        return layer(params, "out", x, 1)[:, :, 0, 0]
+    from torch_progressive import generate, judge, tensors
 
     z, x = _inputs(TOP)
     with jax.enable_x64(True), torch.no_grad():
-        expected = generate(_params(G), torch.tensor(z), 0.3).permute(0, 2, 3, 1).numpy()
+        expected = generate(tensors(_params(G)), torch.tensor(z), 0.3).permute(0, 2, 3, 1).numpy()
         np.testing.assert_allclose(_apply(G, _params(G), z, TOP, 0.3), expected, rtol=1e-9, atol=1e-12)
-        expected = judge(_params(D), torch.tensor(x).permute(0, 3, 1, 2), 0.3).numpy()
+        expected = judge(tensors(_params(D)), torch.tensor(x).permute(0, 3, 1, 2), 0.3).numpy()
         ours = np.concatenate(_apply(D, _params(D), x, TOP, 0.3), axis=1)
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
 

@@ -1,0 +1,151 @@
+"""PGGAN: its phases, what fades, resuming within a fade, a step against PyTorch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_main import _assert_same_state, _command, _metrics
+
+import gan_xla
+from gan_xla import data, gans, settings
+from gan_xla.contract import Ctx, Phase
+from gan_xla.data import pipeline
+from gan_xla.errors import UserError
+from gan_xla.gans.pggan import Growth, phases, real
+from gan_xla.main import main
+from gan_xla.state import create, optimizers
+from gan_xla.step import make_step
+
+PAPER = Growth(4, 600_000, 600_000, ((4, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)))
+
+
+def test_the_papers_schedule_shows_600k_images_in_each_fade_and_after_it():
+    levels, length = phases(PAPER, 1024, 1)
+    assert [phase.resolution for phase in levels] == [4 << i for i in range(9)]
+    assert [phase.batch_size for phase in levels] == [128, 128, 128, 64, 32, 16, 8, 4, 4]
+    assert levels[0] == Phase(0, 128, 0, 4, 0, resets=False), "the first level has no fade"
+    assert levels[1] == Phase(4688, 128, 4688 * 128, 8, 2 * 4688, resets=True)
+    shown = [(later.start - phase.start) * phase.batch_size for phase, later in zip(levels, levels[1:], strict=False)]
+    assert shown[0] == pytest.approx(600_000, abs=128) and shown[5] == pytest.approx(1_200_000, abs=16)
+    assert length == levels[-1].start + 300_000
+
+
+def test_phases_are_whole_calls_of_several_steps():
+    levels, length = phases(Growth(4, 100, 30, ((4, 8),)), 8, 5)
+    assert [phase.start for phase in levels] == [0, 5] and levels[1].fades_until == 5 + 15 and length == 25
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"growth.first": 64}, "growth.first=64 is above data.image_size=32"),
+        ({"growth.fade_images": 0}, "growth.fade_images and growth.stable_images"),
+        ({"growth.batch_sizes": ((8, 4),)}, "growth.batch_sizes=.*nothing of 4x4"),
+        ({"data.image_size": 48}, "data.image_size=48.*powers of two"),
+    ],
+)
+def test_an_impossible_growth_is_a_clear_error(fields, message):
+    config = settings.load("pggan:quick")
+    for field, value in fields.items():
+        section, name = field.split(".")
+        config[section][name] = value
+    with pytest.raises(UserError, match=message):
+        gans.build(config)
+
+
+def test_real_images_blur_as_the_fakes_do():
+    phase = Phase(10, 4, 0, 4, fades_until=20)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 4, 4, 1)))
+    faded = [real(x, Ctx(None, step, None, phase)) for step in (10, 15, 20, 30)]
+    means = np.repeat(np.repeat(np.asarray(x).reshape(1, 2, 2, 2, 2, 1).mean((2, 4)), 2, 1), 2, 2)
+    np.testing.assert_allclose(faded[0], means, rtol=1e-6)
+    np.testing.assert_allclose(faded[1], (means + x) / 2, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(faded[2], x)
+    np.testing.assert_array_equal(faded[3], x)
+
+
+def test_batches_shrink_by_the_mean_of_blocks_and_go_on_where_others_ended():
+    rows = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+    options = dict(seed=0, image_size=8)
+    source = data.Arrays(x=rows, number=np.arange(40))
+    small = list(pipeline.batches([source], batch_size=10, start=0, stop=2, resolution=4, **options))
+    large = list(pipeline.batches([source], batch_size=5, start=2, stop=6, origin=(2, 20), **options))
+    seen = np.concatenate([batch["number"][0] for batch in (*small, *large)])
+    assert sorted(seen) == list(range(40)), "one epoch"
+    x = rows[small[0]["number"][0]].reshape(10, 4, 2, 4, 2, 3).mean((2, 4))
+    np.testing.assert_array_equal(small[0]["x"][0], np.rint(x))
+
+
+GROWTH = ("first=4", "fade_images=8", "stable_images=4", "batch_sizes=((4,4),(8,2))")
+
+
+def _run(workdir, steps):
+    fields = ("data.image_size=8", "data.load_size=8", "train.checkpoint_every=100")
+    fields = (*(f"growth.{field}" for field in GROWTH), *fields, f"train.steps={steps}")
+    return main(_command("pggan", workdir, *(f"--config.{field}" for field in fields)))
+
+
+def test_a_run_resumes_bit_for_bit_within_a_fade_and_at_its_end(tmp_path, capsys):
+    """Level 4x4 is 1 step of 4 images; 8x8 fades in over 4 steps of 2 images and stays for 2."""
+    assert _run(tmp_path / "straight", 0) == 0
+    assert "step 0: 4x4; compiling" in capsys.readouterr().out
+    assert len(_metrics(tmp_path / "straight")) == 7
+    for steps in (1, 3, 5, 7):
+        assert _run(tmp_path / "resumed", steps) == 0
+    assert "step 1: 8x8, fading in until step 5; compiling" in capsys.readouterr().out
+    _assert_same_state(tmp_path / "resumed", tmp_path / "straight")
+    model = gan_xla.load(tmp_path / "resumed")
+    assert model.sample(3).shape == (3, 8, 8, 3) and "gen_raw" in model.variables
+
+
+def test_one_step_in_a_fade_equals_pytorchs_in_float64():
+    torch = pytest.importorskip("torch")
+    from torch_progressive import generate, judge, tensors
+
+    config = settings.load("pggan:quick")
+    config.data.image_size, config.model.latent = 16, 6
+    for side in (config.model.generator, config.model.discriminator):
+        side.fmap_base, side.fmap_max = 64, 8
+    config.optimizer.gen.ema_decay = 0.0
+    gan, optimizer = gans.build(config), optimizers(config.optimizer, 10)
+    phase = gan.phases[-1]
+    step = phase.start + (phase.fades_until - phase.start) // 4
+    with jax.enable_x64(True):
+        state = create(gan, optimizer, 0).replace(step=jnp.asarray(step, jnp.int32))
+        state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+        g, d = (tensors(jax.device_get(side.params), True) for side in (state.gen, state.disc))
+        x = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 3))
+        batch = {"x": x[None], "index": np.arange(8)[None]}
+        after, logs = jax.jit(make_step(gan, optimizer, gan.turns, phase=phase))(state, batch)
+
+        root = jax.random.fold_in(jax.random.wrap_key_data(state.key), step)
+        ctx = [Ctx(jax.random.fold_in(root, part), step, np.arange(8)) for part in (0, 1)]
+        z = [torch.tensor(np.array([jax.random.normal(key, (6,)) for key in c.keys("z")])) for c in ctx]
+        epsilon = [jax.random.uniform(key, dtype=jnp.float64) for key in ctx[0].keys("penalty")]
+        epsilon = torch.tensor(np.array(epsilon))[:, None, None, None]
+
+        def leaves(tree):
+            return [leaf for layer in tree.values() for leaf in layer.values()]
+
+        adam_g, adam_d = (torch.optim.Adam(leaves(tree), 1e-3, (0.0, 0.99)) for tree in (g, d))
+        y = torch.tensor(x).permute(0, 3, 1, 2)
+        alpha = (step - phase.start) / (phase.fades_until - phase.start)
+        blurred = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(y, 2), scale_factor=2)
+        y = torch.lerp(blurred, y, alpha)
+        fake = generate(g, z[0], alpha).detach()
+        between = (epsilon * y + (1 - epsilon) * fake).requires_grad_(True)
+        (slope,) = torch.autograd.grad(judge(d, between, alpha).sum(), between, create_graph=True)
+        scores = judge(d, y, alpha)
+        d_loss = judge(d, fake, alpha).mean() - scores.mean() + 1e-3 * scores.pow(2).mean()
+        d_loss = d_loss + 10 * ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        d_loss.backward()
+        adam_d.step()
+        g_loss = -judge(d, generate(g, z[1], alpha), alpha).mean()
+        adam_g.zero_grad()
+        g_loss.backward()
+        adam_g.step()
+        np.testing.assert_allclose([logs["loss/D"], logs["loss/G"]], [d_loss.item(), g_loss.item()], rtol=1e-9)
+        for ours, theirs in ((after.gen.params, g), (after.disc.params, d)):
+            for name, layer in theirs.items():
+                for leaf, value in layer.items():
+                    np.testing.assert_allclose(ours[name][leaf], value.detach().numpy(), rtol=1e-9, atol=1e-10)
