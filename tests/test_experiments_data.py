@@ -1,4 +1,6 @@
 import csv
+import gzip
+import hashlib
 import json
 import zipfile
 
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from experiments.common import run
-from experiments.data import emoji, furniture, icons, objects, output, render
+from experiments.data import emoji, furniture, icons, mnist, objects, output, render
 from gan_xla import images
 from gan_xla.errors import UserError
 
@@ -327,3 +329,21 @@ def test_damaged_libraries_and_models_are_named(tmp_path, capsys):
     flags = (f"--package={tmp_path}", f"--output={tmp_path / 'out'}", "--categories=box")
     assert "box.obj cannot be read" in refused(capsys, objects.main, *flags)
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_digits_are_checked_and_written_by_class(tmp_path, monkeypatch, capsys):
+    """Three hand-made digits in MNIST's file format, plain and gzipped."""
+    pixels = np.arange(3 * 784, dtype=np.uint8).tobytes()
+    content = {name: bytes(16) + pixels if "images" in name else bytes(8) + bytes([7, 0, 7]) for name in mnist.FILES}
+    for name, raw in content.items():
+        (tmp_path / name).write_bytes(raw)
+    train = "train-images-idx3-ubyte"
+    (tmp_path / f"{train}.gz").write_bytes(gzip.compress(content[train]))
+    command = [f"--files={tmp_path}", f"--output={tmp_path}/out"]
+    assert run(mnist.main, command) == 2 and "is not MNIST's file" in capsys.readouterr().err
+    monkeypatch.setattr(mnist, "FILES", {name: hashlib.md5(raw).hexdigest() for name, raw in content.items()})
+    assert run(mnist.main, command) == 0
+    assert "6 images of 2 digits" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out/train/7").iterdir()) == ["00000.png", "00002.png"]
+    digit = images.read(tmp_path / "out/test/0/00001.png", channels=1)
+    np.testing.assert_array_equal(digit.ravel(), np.frombuffer(pixels, np.uint8)[784:1568])

@@ -4,20 +4,15 @@ An icon set is a JSON file of SVG bodies by icon name, and another of icon
 names by codepoints. The vendors draw the same codepoints, each in its own style.
 """
 
-import base64
-import hashlib
 import io
 import json
-import os
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.data import npm
 from gan_xla import images
 from gan_xla.errors import UserError
 
@@ -114,7 +109,10 @@ def load(vendor: str, directory: Path | None = None) -> IconSet:
     """
     pin = PINS[vendor]
     where = f"{directory}/@iconify-json/{vendor}" if directory else f"@iconify-json/{vendor}@{pin.version}"
-    texts = _installed(Path(where)) if directory else _packed(_fetched(vendor))
+    if directory:
+        texts = _installed(Path(where))
+    else:
+        texts = npm.fetch(f"@iconify-json/{vendor}", pin.version, pin.integrity, FILES, "give --icons=node_modules")
     try:
         chars, icons, info, metadata, package = (
             json.loads(texts[name])
@@ -156,48 +154,3 @@ def _installed(directory: Path) -> dict[str, bytes]:
             f"{error.filename}: {error.strerror}; --icons is a node_modules after "
             f"`npm install @iconify-json/{directory.name}`"
         ) from error
-
-
-def _packed(tarball: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(tarball)) as archive:
-        return {name: archive.extractfile(f"package/{name}").read() for name in FILES}
-
-
-def _fetched(vendor: str) -> bytes:
-    """The tarball of a set, from the user's cache directory or else from npm's registry."""
-    pin = PINS[vendor]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla" / "icons"
-    kept = home / f"{vendor}-{pin.version}.tgz"
-    if kept.is_file() and _integrity(kept.read_bytes()) == pin.integrity:
-        return kept.read_bytes()
-    home.mkdir(parents=True, exist_ok=True)
-    # Beside the kept file, so that the last step is a rename that leaves no half file.
-    with tempfile.TemporaryDirectory(dir=home) as directory:
-        tarball = _pack(f"@iconify-json/{vendor}@{pin.version}", Path(directory))
-        if _integrity(tarball.read_bytes()) != pin.integrity:
-            raise UserError(
-                f"@iconify-json/{vendor}@{pin.version}: npm's registry has another file than the one pinned"
-            )
-        os.replace(tarball, kept)
-    return kept.read_bytes()
-
-
-def _pack(package: str, directory: Path) -> Path:
-    """Downloads a package's tarball by npm into an empty directory."""
-    command = ["npm", "pack", package, "--silent", f"--pack-destination={directory}"]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise UserError(
-            f"{package}: npm is not installed, which fetches it; install Node.js, or give --icons=node_modules"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        said = " ".join((error.stderr or error.stdout).split())[-200:]
-        raise UserError(
-            f"{package}: `npm pack` failed ({said}); try again, or install it elsewhere and give --icons"
-        ) from error
-    return next(directory.glob("*.tgz"))
-
-
-def _integrity(content: bytes) -> str:
-    return "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()

@@ -74,11 +74,11 @@ def write(
 
 
 def _picture(directory: Path, name: str, image: np.ndarray) -> str:
-    """Writes an image, reads it back, transparent ones on white, and returns its name."""
+    """Writes an image, reads it back, and returns its name."""
     path = directory / name
     path.parent.mkdir(parents=True, exist_ok=True)
     images.write(path, image)
-    if not np.array_equal(images.read(path), images.compose(image) if image.shape[-1] == 4 else image):
+    if not np.array_equal(images.read(path, image.shape[-1]), image):
         raise UserError(f"{path}: reads back differently from what was written; is the disk sound?")
     return name
 
