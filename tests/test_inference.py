@@ -145,6 +145,20 @@ def test_files_of_any_size_are_translated_at_the_training_size_or_their_own(run,
         assert images.read(tmp_path / "native" / f"{name}.png").shape == (h, w, 3)
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_padding_comes_off_again_and_other_channels_stay(tmp_path, channels):
+    config = configure("discogan", ("dg",))
+    config.data.channels, config.data.fit = channels, "pad"
+    model = gan_xla.load(_save(tmp_path / "run", config))
+    original = np.random.default_rng(0).integers(0, 256, (10, 31, channels), np.uint8)
+    images.write(tmp_path / "wide.png", original)
+    assert _translate(tmp_path / "run", tmp_path / "wide.png", tmp_path / "out") == 0
+    result = images.read(tmp_path / "out" / "wide.png", channels)
+    assert result.shape == (5, 16, channels)
+    square = images.fit(original, 16, "pad", (255, 255, 255))
+    np.testing.assert_array_equal(result, images.unfit(model.translate(square[None])[0], (10, 31), "pad"))
+
+
 def test_one_file_gives_what_python_gives(run, model, pictures, tmp_path):
     images.write(tmp_path / "one.png", pictures[0])
     assert _translate(run, tmp_path / "one.png", tmp_path / "out") == 0

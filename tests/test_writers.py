@@ -56,3 +56,10 @@ def test_points_are_drawn_where_they_are():
     grid = sample_grid({"x_A": corner}, (("x_A",),))[HEADER:]
     dark_rows, dark_columns = np.nonzero(grid[..., 0] < 128)
     assert dark_rows.max() < grid.shape[0] / 2 < dark_columns.min(), "large y is up, large x is right"
+
+
+def test_a_grid_shows_grey_and_transparent_images_and_names_any_column():
+    grey, clear = np.full((1, 64, 64, 1), 7, np.uint8), np.zeros((1, 64, 64, 4), np.uint8)
+    grid = sample_grid({"x_A": grey, "red hair": clear}, [("x_A", "red hair")])
+    assert grid.shape == (HEADER + TILE + 2, 2 * (TILE + 2), 3)
+    assert (grid[HEADER + 1 : -1, 1:65] == 7).all() and (grid[HEADER + 1 : -1, 67:131] == 255).all()
