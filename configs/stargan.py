@@ -13,7 +13,7 @@ folders: `data.path` with train/<class>/, `--config.data.labels="('all',)" --con
 `loss.adversarial=log`, `lambda_gp=0` is the paper's first form (equation 1).
 
 :quick: the built-in chairs and cars as two classes, at 32x32, G of width 32 and 3 blocks, D of width 32
-and 4 layers, Adam 2e-4, 10,000 updates of D.
+and 4 layers, Adam 2e-4, 6000 updates of D.
 """
 
 import ml_collections
@@ -90,7 +90,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 data=dict(source="builtin", image_size=32, load_size=36, labels=("all",), exclusive=()),
                 model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=4)),
                 optimizer=dict(learning_rate=2e-4),
-                train=dict(steps=10_000, checkpoint_every=1000),
+                train=dict(steps=6000, checkpoint_every=500, sample_every=500),
             )
         )
     elif variant:

@@ -71,6 +71,8 @@ def test_all_takes_the_columns_of_yes_and_no_and_a_value_of_others_is_a_label_to
     assert _faces(faces).labels == ("old", "smiling")
     dataset = _faces(faces, labels=("hat=red", "hat=blue"))
     assert dataset.fields["exclusive"] == (("hat=red", "hat=blue"),)
+    red = _faces(faces, labels=("hat=red",))
+    assert len(red.train[0]) + len(red.test[0]) == 10, "images of other hats are left out"
 
 
 def test_attribute_files_may_list_paths_of_images_in_directories(tmp_path):

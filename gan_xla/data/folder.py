@@ -268,10 +268,10 @@ def _listed(data, root, paired):
         train, held_out = (train, _below(test)) if test else table.split(train)
     else:
         train, held_out = table.split(_find("data.path", root))
-    parts = [
-        [Rows(("x",), [(file,) for file in files], labels=table.match(files, root, listed, path))]
-        for files in (train, held_out)
-    ]
+    parts = []
+    for files in (train, held_out):
+        files, hot = table.match(files, root, names, listed, path)
+        parts.append([Rows(("x",), [(file,) for file in files], labels=hot)])
     return Layout(*parts, f"{root} (labels of {path.name})", names)
 
 

@@ -19,7 +19,8 @@ def read(path: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str,
       path: a CSV file whose first line names the columns and whose first column names the images; or
         CelebA's list_attr_celeba.txt: a count, the names, then an image and values a line.
       names: labels to take: columns of 1 and 0 (or -1, true, false, yes, no), or "column=value";
-        ("all",) for every column of such values.
+        ("all",) for every column of such values. Values of one column are classes: images of
+        none are left out.
 
     Returns:
       (label names, bool [c] by the image's name).
@@ -76,8 +77,12 @@ def _test(path, name, columns):
     return flag
 
 
-def match(files: list[Path], root: Path, listed: dict[str, np.ndarray], path: Path) -> np.ndarray:
-    """The labels of image files, bool [n, c], found by their path from `root`, their name, or that less its extension.
+def match(
+    files: list[Path], root: Path, names: tuple[str, ...], listed: dict[str, np.ndarray], path: Path
+) -> tuple[list[Path], np.ndarray]:
+    """(files, their labels bool [n, c]), found by their path from `root`, their name, or that less its extension.
+
+    Where all `names` are values of one column, only files that have one of them.
 
     Raises:
       UserError: a file is not listed.
@@ -97,7 +102,10 @@ def match(files: list[Path], root: Path, listed: dict[str, np.ndarray], path: Pa
             f"data.attributes={path} does not match the images: {len(alone)} of {len(files)} under {root} are not "
             f"listed ({named}); add a line for each, or take the images away"
         )
-    return np.stack(found)
+    hot = np.stack(found)
+    if all("=" in name for name in names) and len({name.partition("=")[0] for name in names}) == 1:
+        return [file for file, label in zip(files, hot) if label.any()], hot[hot.any(axis=1)]
+    return files, hot
 
 
 def split(files: list[Path]) -> tuple[list[Path], list[Path]]:
