@@ -91,8 +91,8 @@ def match(
     found, alone = [], []
     for file in files:
         from_root = file.relative_to(root)
-        names = (from_root.as_posix(), file.name, from_root.with_suffix("").as_posix(), file.stem)
-        labels = next((known[name] for name in names if name in known), None)
+        spellings = (from_root.as_posix(), file.name, from_root.with_suffix("").as_posix(), file.stem)
+        labels = next((known[spelling] for spelling in spellings if spelling in known), None)
         found.append(labels)
         if labels is None:
             alone.append(from_root.as_posix())
