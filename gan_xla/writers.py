@@ -13,6 +13,7 @@ from gan_xla import images
 
 TILE = 64
 HEADER = 18
+FONT = 12
 
 
 def _points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) -> np.ndarray:
@@ -30,7 +31,10 @@ def _column(name: str, x: np.ndarray) -> np.ndarray:
     column = np.concatenate(np.broadcast_to(tiles, (*tiles.shape[:3], 3)))
     header = Image.new("RGB", (column.shape[1], HEADER), "white")
     label = " to ".join(name.removeprefix("x_")) if name.startswith("x_") else name
-    ImageDraw.Draw(header).text((column.shape[1] / 2, HEADER / 2), label, "black", ImageFont.load_default(12), "mm")
+    draw = ImageDraw.Draw(header)
+    width = draw.textlength(label, font=ImageFont.load_default(FONT))
+    font = ImageFont.load_default(min(FONT, FONT * column.shape[1] / max(width, 1)))  # long names shrink
+    draw.text((column.shape[1] / 2, HEADER / 2), label, "black", font, "mm")
     return np.concatenate([np.asarray(header), column])
 
 

@@ -5,12 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from devices import configure
+from test_inference import _save
 
-from gan_xla import gans, losses
+import gan_xla
+from gan_xla import gans, images, losses
 from gan_xla.contract import Ctx
 from gan_xla.errors import UserError
 from gan_xla.gans.stargan import classification
 from gan_xla.label_space import LabelSet, LabelSpace
+from gan_xla.main import main
 from gan_xla.state import create, optimizers
 from gan_xla.step import make_step
 
@@ -165,3 +168,48 @@ def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
         for mine, net in ((state.gen.params, trainer.g), (state.disc.params, trainer.d)):
             compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)  # noqa: E731
             jax.tree.map(compare, mine, flax_variables(net)[0])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return _save(tmp_path_factory.mktemp("run"), _config())
+
+
+def test_a_trained_run_translates_to_any_combination_of_domains(run):
+    model = gan_xla.load(run)
+    assert model.domains == ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young") and model.directions == ()
+    x = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+    blond = model.translate(x, domain="Blond_Hair,Male")
+    np.testing.assert_array_equal(model.translate(x, domain=["Male", "Blond_Hair"]), blond)
+    np.testing.assert_array_equal(model.translate(x, domain=np.array([0, 1, 0, 1, 0])), blond)
+    each = np.array([[1, 0, 0, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(model.translate(x, domain=each)[1], blond[1])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"domain": "Red_Hair"}, "--domain=Red_Hair: this model knows Black_Hair"),
+        ({"domain": "Black_Hair,Blond_Hair"}, "give one of Black_Hair, Blond_Hair, Brown_Hair, not several"),
+        ({"direction": "AtoB"}, "--domain: say which of Black_Hair"),
+        ({"domain": np.zeros(4)}, r"label vectors are \[5\] or \[1, 5\], not \[4\]"),
+    ],
+)
+def test_what_it_cannot_translate_to_is_a_clear_error(run, options, message):
+    with pytest.raises(UserError, match=message):
+        gan_xla.load(run).translate(np.zeros((1, SIZE, SIZE, 3), np.uint8), **options)
+
+
+def test_the_command_line_translates_to_a_domain(run, tmp_path, capsys):
+    images.write(tmp_path / "face.png", np.zeros((20, 30, 3), np.uint8))
+    command = [
+        "main",
+        "--mode=translate",
+        f"--workdir={run}",
+        f"--input={tmp_path}/face.png",
+        f"--output={tmp_path}/out",
+    ]
+    assert main([*command, "--domain=Young,Male"]) == 0
+    assert images.read(tmp_path / "out/face.png").shape == (SIZE, SIZE, 3)
+    assert main([*command, "--domain=Old"]) == 2
+    assert "error: --domain=Old: this model knows" in capsys.readouterr().err

@@ -63,3 +63,10 @@ def test_a_grid_shows_grey_and_transparent_images_and_names_any_column():
     grid = sample_grid({"x_A": grey, "red hair": clear}, [("x_A", "red hair")])
     assert grid.shape == (HEADER + TILE + 2, 2 * (TILE + 2), 3)
     assert (grid[HEADER + 1 : -1, 1:65] == 7).all() and (grid[HEADER + 1 : -1, 67:131] == 255).all()
+
+
+def test_a_long_name_fits_its_column():
+    x = np.full((1, 64, 64, 3), 255, np.uint8)
+    header = sample_grid({"a very long name of a domain": x}, [("a very long name of a domain",)])[:HEADER]
+    dark = np.nonzero((header < 200).any(axis=(0, 2)))[0]
+    assert 0 < dark.min() and dark.max() < header.shape[1] - 1
