@@ -33,7 +33,7 @@ def _column(name: str, x: np.ndarray) -> np.ndarray:
     label = " to ".join(name.removeprefix("x_")) if name.startswith("x_") else name
     draw = ImageDraw.Draw(header)
     width = draw.textlength(label, font=ImageFont.load_default(FONT))
-    font = ImageFont.load_default(min(FONT, FONT * column.shape[1] / max(width, 1)))  # long names shrink
+    font = ImageFont.load_default(min(FONT, FONT * (column.shape[1] - 4) / max(width, 1)))  # long names shrink
     draw.text((column.shape[1] / 2, HEADER / 2), label, "black", font, "mm")
     return np.concatenate([np.asarray(header), column])
 
