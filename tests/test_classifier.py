@@ -21,7 +21,7 @@ def _objects(split):
 
 
 def test_chairs_and_cars_that_it_never_saw_are_told_apart():
-    predictor = classifier.fit(*_objects("train"), one_hot=True, seed=1, steps=100, mirror=True, learning_rate=1e-3)
+    predictor = classifier.fit(*_objects("train"), one_hot=True, seed=1, steps=70, mirror=True, width=8)
     x, label = _objects("test")
     p = classifier.predict(predictor, x)
     assert p.shape == (312, 2) and p.dtype == np.float32
@@ -38,7 +38,7 @@ def test_an_image_may_have_any_number_of_attributes():
     x[:, :6] += 150 * label[:, 0, None, None, None]  # light above, light below
     x[:, 6:] += 150 * label[:, 1, None, None, None]
     x = x.astype(np.uint8)
-    predictor = classifier.fit(x[:150], label[:150], one_hot=False, seed=0, steps=60, width=4)
+    predictor = classifier.fit(x[:150], label[:150], one_hot=False, seed=0, steps=40, width=4)
     assert classifier.accuracy(predictor, x[150:], label[150:]) > 0.95
     read = classifier.decide(predictor, x[150:])
     assert {0, 1, 2} == set(read.sum(axis=1))
@@ -100,7 +100,7 @@ def run(folder, tmp_path_factory):
 
 
 def _judge(kind, run, output, *flags):
-    return common.run(stargan.main, [kind, f"--workdir={run}", f"--output={output}", "--classifier_steps=40", *flags])
+    return common.run(stargan.main, [kind, f"--workdir={run}", f"--output={output}", "--classifier_steps=12", *flags])
 
 
 def test_every_direction_between_classes_is_scored(run, tmp_path, capsys):
@@ -114,7 +114,7 @@ def test_every_direction_between_classes_is_scored(run, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| L1 of the input |" in printed and "| read as asked |" in printed and "| mean |" in printed
     assert printed.endswith((tmp_path / "scores.md").read_text())
-    assert images.read(tmp_path / "translations.png").shape[1] == 130 * 4 + 8  # the input, and every class
+    assert images.read(tmp_path / "translations.png").shape[1] == 66 * 4 + 8  # the input, and every class
 
 
 def test_every_label_is_asked_for_under_every_mask(run, folder, tmp_path, capsys):
@@ -132,7 +132,7 @@ def test_every_label_is_asked_for_under_every_mask(run, folder, tmp_path, capsys
     assert [row["asked"] for row in scores["single"]] == ["front", "back"] and scores["single_step"] == 1
     assert sum(row["input_read_as_asked"] for row in scores["masks"][:3]) == pytest.approx(1)
     assert "| labels of second unchanged |" in capsys.readouterr().out
-    assert images.read(tmp_path / "out" / "translations.png").shape[1] == 130 * 5 + 16
+    assert images.read(tmp_path / "out" / "translations.png").shape[1] == 66 * 5 + 16
     assert _judge("mask", joint, tmp_path / "out", f"--single={run}") == 2
     assert "--single: this run knows blue, green, red at 16 pixels; give one" in capsys.readouterr().err
 

@@ -2,7 +2,7 @@
 
 Choi et al. 2018 (StarGAN), section 5.5, train a classifier on real faces and count how often it reads
 the asked expression from translations; theirs is a ResNet-18, ours a small network for small images
-that trains in less than a minute on 2 CPU cores.
+that trains in half a minute at 32x32 on 2 CPU cores.
 """
 
 import dataclasses
@@ -146,8 +146,13 @@ def fit(
     optimizer = optax.adamw(optax.cosine_decay_schedule(learning_rate, steps), weight_decay=1e-3)
     # rbg compiles in a fraction of the default generator's time, here most of a short training.
     start, draws = jax.random.split(jax.random.key(seed, impl="rbg"))
-    params = jax.jit(module.init)(start, jnp.zeros((1, *images.shape[1:])))["params"]
-    moments = optimizer.init(params)
+
+    @jax.jit
+    def begin(key):
+        params = module.init(key, jnp.zeros((1, *images.shape[1:])))["params"]
+        return params, optimizer.init(params)
+
+    params, moments = begin(start)
     update = jax.jit(partial(_step, module, optimizer, one_hot, mirror), donate_argnums=(0, 1))
     x, y = jnp.asarray(images), jnp.asarray(labels)
     for key in jax.random.split(draws, steps):
@@ -155,11 +160,12 @@ def fit(
     return Predictor(jax.block_until_ready(params), one_hot, images.shape[1:])
 
 
-@jax.jit
-def _logits(params: Tree, x: Array) -> Array:
+@partial(jax.jit, static_argnums=1)
+def _probabilities(params: Tree, one_hot: bool, x: Array) -> Array:
     """[n, k] of uint8 [n, h, w, c]."""
     module = Classifier(params["Dense_1"]["bias"].shape[0], params["Conv_0"]["bias"].shape[0])
-    return module.apply({"params": params}, x / 255.0)
+    logits = module.apply({"params": params}, x / 255.0)
+    return jax.nn.softmax(logits) if one_hot else jax.nn.sigmoid(logits)
 
 
 def predict(predictor: Predictor, images: np.ndarray) -> np.ndarray:
@@ -173,13 +179,12 @@ def predict(predictor: Predictor, images: np.ndarray) -> np.ndarray:
     _check(images)
     if images.shape[1:] != predictor.shape:
         raise ValueError(f"this classifier reads images of {list(predictor.shape)}, not {list(images.shape[1:])}")
-    parts = []
-    for start in range(0, len(images), CHUNK):
+    parts, chunk = [], min(CHUNK, len(images))
+    for start in range(0, len(images), chunk):
         # The last chunk is filled up with the first images, so that one program serves all.
-        rows = np.arange(start, start + CHUNK) % len(images)
-        parts.append(_logits(predictor.params, images[rows])[: len(images) - start])
-    logits = jnp.concatenate(parts)
-    return np.asarray(jax.nn.softmax(logits) if predictor.one_hot else jax.nn.sigmoid(logits))
+        rows = np.arange(start, start + chunk) % len(images)
+        parts.append(np.asarray(_probabilities(predictor.params, predictor.one_hot, images[rows])))
+    return np.concatenate(parts)[: len(images)]
 
 
 def decide(predictor: Predictor, images: np.ndarray) -> np.ndarray:
