@@ -102,6 +102,7 @@ class LabelSpace:
         A label of an exclusive group takes the place of the others there, a free one is turned
         round; images of another data set get this label alone.
         """
+        label = jnp.asarray(label)
         number, column = self._number(name), self.domains.index(name)
         part, columns = self.sets[number], self.columns(number)
         group = next((g for g in part.exclusive if part.labels[column - columns.start] in g), None)
