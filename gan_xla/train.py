@@ -13,7 +13,7 @@ from etils import epath
 from gan_xla import data, gans, parallel, settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.contract import Phase, Tree
-from gan_xla.sampling import Sampler
+from gan_xla.previews import Previewer
 from gan_xla.state import TrainState, create, optimizers, reset
 from gan_xla.step import make_step
 from gan_xla.writers import Progress, Writer
@@ -50,10 +50,10 @@ class Reporter:
     """Writes what is due after each call of the step: scalars, pictures, the time left."""
 
     def __init__(
-        self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, sampler: Sampler, hint: str
+        self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, previewer: Previewer, hint: str
     ):
         self._train, self._writer, self._progress = config.train, writer, progress
-        self._sampler, self._hint = sampler, hint
+        self._previewer, self._hint = previewer, hint
         self._logs = {}
         self._first = self._last = None  # (step, time) of the first call's end and of the last scalars
         self._early = True
@@ -78,7 +78,7 @@ class Reporter:
         early = self._early and elapsed > EARLY_SAMPLE_S
         if early or _due(self._train.sample_every, before, after) or end:
             self._early = False
-            self._writer.picture(after, self._sampler.grid(state, phase))
+            self._writer.picture(after, self._previewer.grid(state, phase))
         self._progress.update(after - before)
 
     def _estimate(self, step: int, elapsed: float) -> None:
@@ -219,7 +219,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         print(f"{dataset.about}\n{parallel.describe()}, {begin}: {workdir}")
         print("compiling the training step: about a minute on a CPU, seconds when it is in the cache", flush=True)
         with Writer(workdir, start) as writer, Progress(start, config.train.steps) as progress:
-            reporter = Reporter(config, writer, progress, Sampler(gan, dataset), hint)
+            reporter = Reporter(config, writer, progress, Previewer(gan, dataset), hint)
             state, step = Loop(config, dataset, gan, optimizer, checkpoints, reporter, interrupt).run(state, start)
     if interrupt.requested:
         print(f"{workdir}: stopped by {interrupt.requested}; saved at step {step}, the same command resumes")

@@ -23,6 +23,21 @@ def numbered(count, size=4, key="x_A"):
     return data.Arrays(**{key: array})
 
 
+def test_edges2objects_pairs_line_drawings_with_what_they_show():
+    dataset = data.load(section(name="edges2objects", image_size=64, paired=True))
+    (train,), (test,) = dataset.train, dataset.test
+    assert (len(train), len(test)) == (1488, 312)
+    rows = train.read(np.arange(0, 1488, 100))
+    white = (rows["x_B"] == 255).all(-1)
+    assert (rows["x_A"][white].mean() > 230) and (rows["x_A"] < 64).any(axis=(1, 2, 3)).all()
+    assert (rows["x_A"] == builtin.drawing(rows["x_B"][0])).all(axis=(1, 2, 3))[0]
+    assert (builtin.drawing(np.full((8, 8, 4), 9, np.uint8)) == 255).all(), "nothing to draw"
+    unpaired = data.load(section(name="edges2objects", image_size=64))
+    assert [list(source.spec) for source in unpaired.train] == [["x_A"], ["x_B"]]
+    with pytest.raises(UserError, match="data.paired=True, but data.name='chairs2cars' has no pairs"):
+        data.load(section(name="chairs2cars", paired=True))
+
+
 def drawn(sources, **options):
     options = {"batch_size": 8, "seed": 3, "start": 0, "stop": 10} | options
     return list(pipeline.batches(sources, **options))

@@ -155,3 +155,17 @@ def test_joint_data_sets_take_turns_and_their_unknown_labels_are_zero(joint):
 def test_pictures_show_test_images_of_every_data_set(joint):
     batch = data.test_batch(_load(**joint), 5)
     assert batch["x"].shape[0] == 5 and batch["label"][:, 3:].sum(0).tolist() == [3, 2]
+
+
+def test_unlabelled_images_are_one_domain(tmp_path):
+    for name in ("train/a", "train/b", "val/a"):
+        _save(tmp_path / "sorted" / name, 4)
+    _save(tmp_path / "plain", 20)
+    fields = {"source": "folder", "labels": (), "unlabelled": True}
+    for name, counts in (("sorted", (8, 4)), ("plain", (18, 2))):
+        dataset = _load(**fields, path=str(tmp_path / name))
+        assert (len(dataset.train[0]), len(dataset.test[0])) == counts and list(dataset.train[0].spec) == ["x"]
+    built_in = _load(source="builtin", name="chairs2cars", labels=(), unlabelled=True)
+    assert list(built_in.train[0].spec) == ["x"] and len(built_in.train[0]) == 1488
+    with pytest.raises(UserError, match="data.unlabelled=True takes all images as one domain"):
+        _load(source="folder", unlabelled=True, path=str(tmp_path / "plain"))

@@ -223,6 +223,12 @@ def test_classes_are_one_hot_labels_of_mnist(mnist, pictures, names):
     assert (rows["label"].sum(1) == 1).all()
 
 
+def test_all_images_without_labels_are_one_domain(mnist, pictures):
+    dataset = load("mnist", mnist, unlabelled=True, image_size=28, channels=1)
+    assert list(dataset.train[0].spec) == ["x"] and dataset.labels == ()
+    assert sorted(numbers(rows_of(dataset.train[0])["x"], digits(pictures)[0])) == list(range(25))
+
+
 def test_a_class_is_a_domain(mnist, pictures):
     dataset = load("mnist", mnist, domain_a="label=7", domain_b="label=1", image_size=28)
     grey = np.repeat(digits(pictures)[0], 3, axis=-1)

@@ -13,7 +13,7 @@ IMAGES = 8
 POINTS = 2000
 
 
-class Sampler:
+class Previewer:
     """Draws the rows of `gan.grid` for test data that stay the same through the run."""
 
     def __init__(self, gan: Gan, dataset: data.Dataset):
