@@ -221,6 +221,8 @@ MISTAKES = {
         ["--config=pix2pix:quick", "--config.data.image_size=48"],
         "data.image_size=48.*powers of",
     ),
+    "an unknown label": (["--config=stargan:quick", "--config.data.labels=('bus',)"], "data.labels=.*'bus'.*'chairs'"),
+    "an unknown data set": (["--config=gan", "--config.data.name=mnits"], "data.name='mnits'.*mnist"),
     "no direction": (["--config=pix2pix:quick", "--config.model.direction=AB"], "model.direction='AB'.*AtoB, BtoA"),
     "an average of ones": (["--config=cyclegan:quick", "--config.optimizer.gen.ema_decay=1"], "ema_decay=1.0 must be"),
     "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
@@ -244,6 +246,18 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(arguments, message, tmp_pat
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(error) == 1
     assert re.search(message, error[0]), error[0]
+
+
+def test_unpaired_directories_given_to_pix2pix_are_one_clear_line(tmp_path, capsys):
+    for side, names in (("trainA", "abc"), ("trainB", "bcd")):
+        (tmp_path / side).mkdir()
+        for name in names:
+            images.write(tmp_path / side / f"{name}.png", np.zeros((64, 64, 3), np.uint8))
+    command = ["main", "--config=pix2pix:quick", f"--workdir={tmp_path}/run", "--config.data.source=folder"]
+    assert main([*command, f"--config.data.path={tmp_path}"]) == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "2 names are in only one of" in error and "data.paired=False" in error and "cyclegan" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_fewer_steps_than_a_run_has_leave_its_config_alone(run):
