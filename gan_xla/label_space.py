@@ -82,8 +82,6 @@ class LabelSpace:
         Raises:
           UserError: an unknown name, two names of which an image has only one, or of two sets.
         """
-        for name in names:
-            self._number(name)
         numbers = {self._number(name) for name in names}
         if len(numbers) != 1:
             raise UserError(f"--domain={','.join(names)}: give one or more domains of one data set")

@@ -262,14 +262,8 @@ def _listed(data, root, paired):
             "data.domain_b empty and data.paired=False"
         )
     names, listed = table.read(path, labels(data))
-    test = _test_directory(root)
-    if (root / "train").is_dir():
-        train = _below(root / "train")
-        train, held_out = (train, _below(test)) if test else table.split(train)
-    else:
-        train, held_out = table.split(_find("data.path", root))
     parts = []
-    for files in (train, held_out):
+    for files in _train_and_test(root, lambda: _find("data.path", root)):
         files, hot = table.match(files, root, names, listed, path)
         parts.append([Rows(("x",), [(file,) for file in files], labels=hot)])
     return Layout(*parts, f"{root} (labels of {path.name})", names)
@@ -281,12 +275,16 @@ def _unlabelled(data, root, paired):
             "data.unlabelled=True takes all images as one domain; leave data.labels, data.domain_a and "
             "data.domain_b empty and data.paired=False"
         )
-    test = _test_directory(root)
-    if (root / "train").is_dir() and test:
-        train, held_out = _below(root / "train"), _below(test)
-    else:
-        train, held_out = table.split(_below(root / "train") if (root / "train").is_dir() else _below(root))
-    return Layout(*([Rows(("x",), [(file,) for file in files])] for files in (train, held_out)), str(root))
+    parts = _train_and_test(root, lambda: _below(root))
+    return Layout(*([Rows(("x",), [(file,) for file in files])] for files in parts), str(root))
+
+
+def _train_and_test(root, whole):
+    """Files of train/ and of test/ or val/; where there are not both, those of train/, or else of `whole()`, split."""
+    if not (root / "train").is_dir():
+        return table.split(whole())
+    train, test = _below(root / "train"), _test_directory(root)
+    return (train, _below(test)) if test else table.split(train)
 
 
 def _below(directory):
