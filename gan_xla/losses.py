@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
+from gan_xla.label_space import LabelSpace
 
 
 def _flat(x: Array) -> Array:
@@ -211,3 +212,27 @@ def feature_matching(real: Sequence[Array], fake: Sequence[Array], axis_name: st
         return x if axis_name is None else jax.lax.pmean(x, axis_name)
 
     return sum(jnp.mean(jnp.square(mean(r) - mean(f))) for r, f in zip(real, fake, strict=True))
+
+
+def classification(labels: LabelSpace, logits: Array, label: Array) -> Array:
+    """-log D_cls(c | x) over the labels that each sample's data set knows.
+
+    Cross-entropy where labels are one-hot, else binary cross-entropy summed over the attributes.
+
+    Args:
+      labels: the label space.
+      logits: [n, labels.count].
+      label: vectors [n, labels.size].
+    References:
+      Choi et al. 2018 (StarGAN), equations 2 and 3, section 3.3; Odena et al. 2017 (AC-GAN), equation 3.
+    """
+    total = 0.0
+    for number, part in enumerate(labels.sets):
+        known = label[:, labels.count + number] if len(labels.sets) > 1 else 1.0
+        y, target = logits[:, labels.columns(number)], label[:, labels.columns(number)]
+        if part.one_hot:
+            loss = -jnp.sum(target * jax.nn.log_softmax(y), axis=-1)
+        else:
+            loss = jnp.sum(jax.nn.softplus(y) - target * y, axis=-1)
+        total += jnp.mean(known * loss)
+    return total

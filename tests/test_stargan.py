@@ -11,7 +11,6 @@ import gan_xla
 from gan_xla import gans, images, losses
 from gan_xla.contract import Ctx
 from gan_xla.errors import UserError
-from gan_xla.gans.stargan import classification
 from gan_xla.label_space import LabelSet, LabelSpace
 from gan_xla.main import main
 from gan_xla.state import create, optimizers
@@ -65,7 +64,7 @@ def test_only_the_labels_that_a_sample_has_are_classified():
     attributes = -np.log([1 - p[0], p[1], p[2]]).sum()
     classes = -np.log(np.exp(logits[1, 4]) / np.exp(logits[1, 3:]).sum())
     with jax.enable_x64(True):
-        loss = classification(JOINT, jnp.asarray(logits), jnp.asarray(label, jnp.float64))
+        loss = losses.classification(JOINT, jnp.asarray(logits), jnp.asarray(label, jnp.float64))
         np.testing.assert_allclose(loss, (attributes + classes) / 2, rtol=1e-12)
 
 

@@ -88,7 +88,7 @@ def _make_losses(discriminator, labels: LabelSpace | None, loss: ml_collections.
         """The AC-GAN term (Odena et al. 2017); 0 without labels."""
         if labels is None:
             return 0.0
-        return loss.label_weight * -jnp.mean(jnp.sum(label * jax.nn.log_softmax(logits), axis=-1))
+        return loss.label_weight * losses.classification(labels, logits, label)
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
         """WGAN-GP with drift (appendix A.1)."""

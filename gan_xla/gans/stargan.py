@@ -18,32 +18,10 @@ def _beside_label(x: Array, label: Array) -> Array:
     return jnp.concatenate([x, planes.astype(x.dtype)], axis=-1)
 
 
-def classification(labels: LabelSpace, logits: Array, label: Array) -> Array:
-    """-log D_cls(c | x), equations 2 and 3, over the labels that each sample's data set knows (section 3.3).
-
-    Cross-entropy where labels are one-hot, else binary cross-entropy summed over the attributes.
-
-    Args:
-      labels: the label space.
-      logits: [n, labels.count].
-      label: vectors [n, labels.size].
-    """
-    total = 0.0
-    for number, part in enumerate(labels.sets):
-        known = label[:, labels.count + number] if len(labels.sets) > 1 else 1.0
-        y, target = logits[:, labels.columns(number)], label[:, labels.columns(number)]
-        if part.one_hot:
-            loss = -jnp.sum(target * jax.nn.log_softmax(y), axis=-1)
-        else:
-            loss = jnp.sum(jax.nn.softplus(y) - target * y, axis=-1)
-        total += jnp.mean(known * loss)
-    return total
-
-
 def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenConfigDict):
     """`Gan.disc_loss` and `Gan.gen_loss` of the contract."""
     disc_terms, gan_term = losses.adversarial(loss.adversarial)
-    classify = partial(classification, labels)
+    classify = partial(losses.classification, labels)
 
     def judge(params, stats, x):
         return nets.apply(discriminator, (params, stats), x, "batch")[0]  # there are no statistics to keep
