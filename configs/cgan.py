@@ -74,6 +74,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=200,
                 batch_size=64,
                 checkpoint_every=5000,
+                keep_every=0,
                 sample_every=1000,
                 log_every=100,
                 steps_per_call=1,

@@ -76,6 +76,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=0,
                 batch_size=64,
                 checkpoint_every=1000,
+                keep_every=0,
                 sample_every=500,
                 log_every=20,
                 steps_per_call=1,

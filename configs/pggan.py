@@ -10,6 +10,8 @@ begins at 4x4 pixels; each doubling fades in over 600,000 images and stays for a
 from 128 to 4; equalised learning rate, PixelNorm, minibatch standard deviation, WGAN-GP with drift; Adam 1e-3,
 beta1 0, beta2 0.99, whose moments are forgotten at both ends of a fade; pictures and samples show the
 moving average of G (0.999). `data.labels` adds AC-GAN's term. `train.steps=0` is the whole schedule.
+`growth.fooled=0.4` lets a level come sooner, when D scores that share of the fakes above the mean of
+the real images; the last level stays the longer for it.
 
 :cifar is the 32x32 form, 400,000 images a fade. :quick: the built-in chairs and cars up to 32x32, at most 64
 channels, 16,000 images a fade and after it, batch 16.
@@ -49,6 +51,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 first=4,
                 fade_images=600_000,
                 stable_images=600_000,
+                fooled=0.0,
                 batch_sizes=((4, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)),
             ),
             model=dict(
@@ -85,6 +88,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=0,
                 batch_size=4,
                 checkpoint_every=5000,
+                keep_every=0,
                 sample_every=1000,
                 log_every=100,
                 steps_per_call=1,

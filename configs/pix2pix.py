@@ -90,6 +90,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=200,
                 batch_size=1,
                 checkpoint_every=1000,
+                keep_every=0,
                 sample_every=500,
                 log_every=20,
                 steps_per_call=1,

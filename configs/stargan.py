@@ -13,7 +13,8 @@ folders: `data.path` with train/<class>/, `--config.data.labels="('all',)" --con
 `loss.adversarial=log`, `lambda_gp=0` is the paper's first form (equation 1).
 
 :quick: the built-in chairs and cars as two classes, at 32x32, G of width 32 and 3 blocks, D of width 32
-and 4 layers, Adam 2e-4, 6000 updates of D.
+and 4 layers, batch 8, Adam 2e-4, 10,000 updates of D, two for one of G, and half of CycleGAN's identity
+loss (`loss.lambda_identity`): without it colours come out swapped after so few updates.
 """
 
 import ml_collections
@@ -56,6 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 lambda_gp=10.0,
                 lambda_cls=1.0,
                 lambda_rec=10.0,
+                lambda_identity=0.0,
             ),
             optimizer=dict(
                 name="adam",
@@ -77,6 +79,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=0,
                 batch_size=16,
                 checkpoint_every=5000,
+                keep_every=0,
                 sample_every=1000,
                 log_every=100,
                 steps_per_call=1,
@@ -89,8 +92,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             dict(
                 data=dict(source="builtin", image_size=32, load_size=36, labels=("all",), exclusive=()),
                 model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=4)),
+                loss=dict(lambda_identity=0.5),
                 optimizer=dict(learning_rate=2e-4),
-                train=dict(steps=6000, checkpoint_every=500, sample_every=500),
+                train=dict(turns=("d", "dg"), steps=10_000, batch_size=8, checkpoint_every=500, sample_every=500),
             )
         )
     elif variant:

@@ -10,7 +10,7 @@ of `data`; the paper's second data set is RaFD in class folders (rafd/train/<exp
 any number of data sets will do, in a config file of your own.
 
 :quick: the built-in chairs and cars, of which the first data set knows the category and the second whether
-they face the viewer, at 32x32, the networks of stargan.py:quick, 12,000 updates of D.
+they face the viewer, at 32x32, the rest as stargan.py:quick, 20,000 updates of D.
 """
 
 import ml_collections
@@ -57,6 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 lambda_gp=10.0,
                 lambda_cls=1.0,
                 lambda_rec=10.0,
+                lambda_identity=0.0,
             ),
             optimizer=dict(
                 name="adam",
@@ -78,6 +79,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=0,
                 batch_size=16,
                 checkpoint_every=5000,
+                keep_every=0,
                 sample_every=1000,
                 log_every=100,
                 steps_per_call=1,
@@ -97,8 +99,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                     joint=dict(second=dict(source="builtin", name="chairs2cars", labels=("front", "back"))),
                 ),
                 model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=4)),
+                loss=dict(lambda_identity=0.5),
                 optimizer=dict(learning_rate=2e-4),
-                train=dict(steps=12_000, checkpoint_every=500, sample_every=500),
+                train=dict(
+                    turns=("d", "d", "dg", "dg"),
+                    steps=20_000,
+                    batch_size=8,
+                    checkpoint_every=500,
+                    sample_every=500,
+                ),
             )
         )
     elif variant:

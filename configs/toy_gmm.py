@@ -74,6 +74,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 epochs=0,
                 batch_size=200,
                 checkpoint_every=10_000,
+                keep_every=0,
                 sample_every=5000,
                 log_every=500,
                 steps_per_call=50,

@@ -23,10 +23,8 @@ Both write scores.json, scores.md and translations.png.
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import ml_collections
@@ -34,7 +32,8 @@ import numpy as np
 
 import gan_xla
 from experiments import common, held_out
-from gan_xla import data, images, label_space
+from experiments.judges import Judge, judge, spread
+from gan_xla import images, label_space
 from gan_xla.data.labelled import sections
 from gan_xla.errors import UserError
 from gan_xla.evaluation import classifier
@@ -45,38 +44,7 @@ from gan_xla.writers import sample_grid
 Sections = Mapping[str, ml_collections.ConfigDict]
 Outcome = tuple[dict, str, np.ndarray]  # record, markdown, picture
 
-MOST = 20_000  # training images of a classifier: more would not fit into memory at CelebA's size
 SHOWN = 8
-
-
-class Judge(NamedTuple):
-    """A classifier of a data set's real images.
-
-    Attributes:
-      predictor: of `gan_xla.evaluation.classifier`.
-      x, label: its held-out images, uint8 [n, h, w, c], and their labels, float32 [n, k].
-      about: its accuracy on these, their number, and how long it learnt.
-    """
-
-    predictor: classifier.Predictor
-    x: np.ndarray
-    label: np.ndarray
-    about: dict[str, float]
-
-
-def judge(section: ml_collections.ConfigDict, steps: int) -> Judge:
-    """Trains a classifier for the data set of one of a run's `sections`, at the size of the run's images."""
-    section = ml_collections.ConfigDict({**section.to_dict(), "load_size": section.image_size})
-    (labels,) = label_space.of(section).sets
-    dataset = data.load(section)
-    train, test = (source.read(_spread(len(source), MOST)) for source in (dataset.train[0], dataset.test[0]))
-    start = time.monotonic()
-    predictor = classifier.fit(
-        train["x"], train["label"], one_hot=labels.one_hot, seed=0, steps=steps, mirror=section.flip
-    )
-    about = {"seconds": time.monotonic() - start, "held_out": len(test["x"])}
-    about["accuracy"] = classifier.accuracy(predictor, test["x"], test["label"])
-    return Judge(predictor, test["x"], test["label"], about)
 
 
 def truth(section: ml_collections.ConfigDict, model: Model) -> dict[str, np.ndarray]:
@@ -106,7 +74,7 @@ def directions(options: argparse.Namespace, model: Model, parts: Sections) -> Ou
     classes, result = list(real), {}
     count = len(real[classes[0]])
     # Each row of the picture is of another class, in turn.
-    inputs = np.stack([real[classes[row % len(classes)]][place] for row, place in enumerate(_spread(count, SHOWN))])
+    inputs = np.stack([real[classes[row % len(classes)]][place] for row, place in enumerate(spread(count, SHOWN))])
     columns = {"input": inputs}
     for number, (target, domain) in enumerate(zip(classes, model.domains)):
         columns[target] = model.translate(inputs, domain=(domain,))
@@ -161,7 +129,7 @@ def masks(model: Model, first: Judge, read: Callable, space: LabelSpace) -> tupl
       read: `reader` of these images.
       space: the run's label space.
     """
-    vectors, shown = jnp.asarray(space.place(0, first.label)), _spread(len(first.x), SHOWN)
+    vectors, shown = jnp.asarray(space.place(0, first.label)), spread(len(first.x), SHOWN)
     result, columns, groups = [], {"input": first.x[shown]}, [["input"]]
     for number, part in enumerate(space.sets):
         for other, masked in enumerate(space.sets):
@@ -229,11 +197,6 @@ def mask_table(result: Sequence[dict]) -> str:
     return common.table(
         ["asked", "read as asked", "input read so", *(f"labels of {name} unchanged" for name in sets)], rows
     )
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    """Up to `most` of the numbers below `count`, evenly spread."""
-    return np.linspace(0, count - 1, min(most, count)).astype(int)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

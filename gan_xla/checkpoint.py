@@ -13,14 +13,19 @@ KEEP = 3
 
 class Checkpoints:
     """The checkpoints of one run, written in the background. A context manager: leaving it
-    waits until the last one is on disk."""
+    waits until the last one is on disk.
 
-    def __init__(self, workdir: epath.PathLike, read_only: bool = False):
+    The newest `KEEP` stay, and those of steps that are multiples of `keep_every`.
+    """
+
+    def __init__(self, workdir: epath.PathLike, read_only: bool = False, keep_every: int = 0):
+        policies = ocp.checkpoint_managers
+        keep = [policies.LatestN(KEEP)] + ([policies.EveryNSteps(keep_every)] if keep_every else [])
         self.directory = epath.Path(workdir).absolute() / "checkpoints"
         self._manager = ocp.CheckpointManager(
             self.directory,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=ocp.checkpoint_managers.LatestN(KEEP),
+                preservation_policy=policies.AnyPreservationPolicy(keep),
                 create=not read_only,
                 save_root_metadata=not read_only,
                 # Written aside and renamed: what a killed process leaves is no checkpoint.
@@ -60,13 +65,17 @@ class Checkpoints:
             reason = str(error).splitlines()[0]
             raise UserError(f"{self.directory}/{step} does not fit the run's config.json: {reason}") from error
 
+    def steps(self) -> list[int]:
+        """The steps that are kept, ascending."""
+        return sorted(self._manager.all_steps())
+
     def resolve(self, which: str) -> int:
         """The step meant by "last" or a number.
 
         Raises:
           UserError: there is none, or not that one.
         """
-        steps = sorted(self._manager.all_steps())
+        steps = self.steps()
         if not steps:
             raise UserError(f"{self.directory}: no checkpoint yet; train first with --workdir={self.directory.parent}")
         if which == "last":

@@ -105,8 +105,8 @@ class Gan:
       translate: (gen_params, gen_stats, x, target, statistics, keys) -> x; target is one of
         `directions`, static, or label vectors [n, labels.size] where the method has labels;
         statistics as in `Habit`, keys [n] for dropout or None.
-      sample: (gen_params, gen_stats, z, label, step) -> x; z [n, latent] of N(0, 1), label
-        [n, labels.size] or None, step static: when the parameters were what they are.
+      sample: (gen_params, gen_stats, z, label, ctx) -> x; z [n, latent] of N(0, 1), label
+        [n, labels.size] or None; ctx tells when the parameters were what they are.
       latent: dimensions of z.
       judged: names of the fakes that the discriminators see.
       turns: the static cycle of updates, one batch each: "d", "g", "dg" (D first, G sees the
@@ -121,8 +121,10 @@ class Gan:
         size alone.
       labels: the label vectors that the method knows, or None.
       habit: of the generators at test time.
-      phases: of the training, ascending; one where nothing changes.
+      phases: of the training as planned, ascending; one where nothing changes.
       length: steps of all phases; 0 where the last one has no end.
+      ready: disc_stats -> bool []; whether the next phase may begin before its planned start,
+        asked after a fade. None: never. The steps saved are added to the last phase.
     """
 
     init: Callable
@@ -144,7 +146,14 @@ class Gan:
     habit: Habit = USUAL
     phases: tuple[Phase, ...] = (Phase(),)
     length: int = 0
+    ready: Callable | None = None
 
-    def phase(self, step: int) -> Phase:
+    def schedule(self, early: int) -> tuple[Phase, ...]:
+        """The phases, the present one and those to come `early` steps before their planned start."""
+        return tuple(
+            phase._replace(start=phase.start - early, fades_until=phase.fades_until - early) for phase in self.phases
+        )
+
+    def phase(self, step: int, early: int = 0) -> Phase:
         """The phase that `step` belongs to."""
-        return [phase for phase in self.phases if phase.start <= step][-1]
+        return [phase for phase in self.schedule(early) if phase.start <= step][-1]

@@ -1,6 +1,7 @@
 """Trained models for use: `load(workdir)`. Imports no TensorFlow."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -27,12 +28,15 @@ class Model:
         kept the generators' moving average, that is "gen", and "gen_raw" what it averaged.
     """
 
-    def __init__(self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]):
+    def __init__(
+        self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any], early: int = 0
+    ):
         self.config, self.step, self.variables = config, step, variables
         self._gan = gan
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
-        self._sample = jax.jit(gan.sample, static_argnames="step") if gan.sample else None
+        now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
+        self._sample = jax.jit(partial(gan.sample, ctx=now)) if gan.sample else None
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -151,7 +155,7 @@ class Model:
             rows = np.arange(start, start + min(CHUNK, n))
             noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
             label = None if vectors is None else vectors[rows % n]
-            parts.append(self._out_of(self._sample(*self.variables["gen"], noise, label, step=self.step))[: n - start])
+            parts.append(self._out_of(self._sample(*self.variables["gen"], noise, label))[: n - start])
         return np.concatenate(parts)
 
     def noise(self, seed: int, rows: np.ndarray) -> np.ndarray:
@@ -224,4 +228,4 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
     variables = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
     if saved.gen.ema is not None:
         variables["gen_raw"] = (saved.gen.params, saved.gen.stats)
-    return Model(gan, config, step, variables)
+    return Model(gan, config, step, variables, int(saved.early))

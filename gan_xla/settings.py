@@ -106,6 +106,11 @@ def resolve(
     cycle = len(train.turns)
     if train.steps_per_call > 1 and train.steps_per_call % cycle:
         raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")
+    if train.keep_every < 0 or train.keep_every % train.steps_per_call:
+        raise UserError(
+            f"train.keep_every={train.keep_every} must be 0 (keep the newest checkpoints alone) or a multiple of "
+            f"train.steps_per_call={train.steps_per_call}"
+        )
     if train.steps % train.steps_per_call:
         raise UserError(f"train.steps={train.steps} must be a multiple of train.steps_per_call={train.steps_per_call}")
     return config

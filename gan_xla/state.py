@@ -42,6 +42,7 @@ class TrainState:
       step: number of turns played, int32 [].
       gen, disc: the two players.
       pool: the image pool of methods that have one, else None.
+      early: steps by which the present phase began before its planned start, int32 [].
       key: the run's root key, uint32 key data; the step's key is fold_in(key, step).
     """
 
@@ -49,6 +50,7 @@ class TrainState:
     gen: Player
     disc: Player
     pool: image_pool.Pool | None
+    early: jax.Array
     key: jax.Array
 
 
@@ -137,6 +139,7 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
             gen=player(nets.gen, optimizer.gen),
             disc=player(nets.disc, optimizer.disc),
             pool=image_pool.create(gan.judged, gan.pool) if gan.pool else None,
+            early=jnp.zeros((), jnp.int32),
             key=jax.random.key_data(root),
         )
 

@@ -19,6 +19,7 @@ from gan_xla.step import make_step
 from gan_xla.writers import Progress, Writer
 
 EARLY_SAMPLE_S = 30
+ASK_EVERY = 50  # steps; whether a phase may end early
 LONG_RUN_S = 3600
 
 
@@ -136,27 +137,31 @@ class Loop:
     def __init__(self, config, dataset, gan, optimizer, checkpoints, reporter, interrupt):
         self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
+        self._saves = [every for every in (config.train.checkpoint_every, config.train.keep_every) if every]
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
         """From step `start` to the end or to an interruption; returns the state and its step."""
-        steps, phases = self._config.train.steps, self._gan.phases
-        ends = [phase.start for phase in phases[1:]] + [steps]
-        for phase, end in zip(phases, ends, strict=True):
-            if start >= (end := min(end, steps)):
+        steps, count = self._config.train.steps, len(self._gan.phases)
+        for number in range(count):
+            phase, *later = self._gan.schedule(int(state.early))[number:]
+            end = min(later[0].start, steps) if later else steps
+            if start >= end:
                 continue
             programs = self._programs(phase)
-            if len(phases) > 1:
+            if count > 1:
                 self._reporter.announce(phase)
             for begin, stop in itertools.pairwise(sorted({phase.start, min(phase.fades_until, end), end})):
                 if start == begin and phase.resets:
                     state = reset(state, self._optimizer)
                 if start < stop:
-                    state, start = self._play(programs, state, phase, start, stop)
-                if start < stop:
+                    planned = later[0].start if later and begin >= phase.fades_until else None
+                    state, start = self._play(programs, state, phase, start, stop, planned)
+                if self._interrupt.requested:
                     return state, start
         return state, start
 
-    def _play(self, programs, state, phase, start, end) -> tuple[TrainState, int]:
+    def _play(self, programs, state, phase, start, end, planned) -> tuple[TrainState, int]:
+        """Steps [start, end) of a phase; fewer if interrupted, or if the next, `planned` for a step, may begin."""
         train, logs, after = self._config.train, {}, start
         batches = _batches(self._config, self._dataset, phase, start, end)
         for before, batch in zip(range(start, end, train.steps_per_call), batches, strict=False):
@@ -168,11 +173,16 @@ class Loop:
             after = before + train.steps_per_call
             self._reporter.report(before, after, state, logs, phase)
             stop = self._interrupt.requested
-            if stop or after == train.steps or _due(train.checkpoint_every, before, after):
+            if planned and _due(ASK_EVERY, before, after) and self._ready(state):
+                state, stop = state.replace(early=state.early + (planned - after)), True
+            if stop or after == train.steps or any(_due(every, before, after) for every in self._saves):
                 self._checkpoints.save(after, state)
             if stop:
                 break
         return state, after
+
+    def _ready(self, state) -> bool:
+        return self._gan.ready is not None and bool(self._gan.ready(parallel.on_one_device(state.disc.stats)))
 
     def _programs(self, phase) -> list:
         """The mapped steps of a phase; the call at step s runs program s modulo their number."""
@@ -202,7 +212,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     gan = gans.build(config, axis_name=parallel.AXIS)
     config.train.steps = config.train.steps or gan.length
     optimizer = optimizers(config.optimizer, config.train.steps)
-    with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:
+    with Checkpoints(workdir, keep_every=config.train.keep_every) as checkpoints, Interrupt() as interrupt:
         start = checkpoints.latest() or 0
         if start:
             settings.compare(config, workdir)

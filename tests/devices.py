@@ -25,11 +25,13 @@ CASES = {
     "ema": dict(config="pix2pix", turns=("dg",), ema_decay=0.9),
     # The gradient penalty draws a point for every sample.
     "gradient_penalty": dict(config="stargan", turns=("dg",)),
+    # Groups of the minibatch standard deviation; a mean over all devices tells how well D is fooled.
+    "progressive": dict(config="pggan", turns=("d+g",), ema_decay=0.9),
     # The pool sees the samples of all devices, in their order; it is full in the second step.
     # Batch norm, because biases before an instance norm move by what Adam makes of rounding.
     "pool": dict(config="cyclegan", turns=("gd",), norm="batch"),
 }
-TINY = {"width": 4, "blocks": 1, "layers": 1}
+TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 
 
 def configure(
@@ -41,6 +43,8 @@ def configure(
     for side in (config.model.generator, config.model.discriminator):
         side.update({field: value for field, value in TINY.items() if field in side and side.net != "mlp"})
         side.update({"norm": norm} if norm else {})
+    if config.get("growth"):
+        config.growth.first = size
     config.train.turns = turns
     config.optimizer.gen.ema_decay = ema_decay
     if config.loss.get("feature_layers"):

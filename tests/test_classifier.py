@@ -68,14 +68,15 @@ TINY = (
 )  # fmt: skip
 
 
-def _save(name, workdir, *fields):
+def _save(name, workdir, *fields, tiny=TINY, steps=(1,)):
     """An untrained run: to train a step would take most of this file's time."""
-    config = settings.load(name, *(f"config.{field}" for field in (*TINY, *fields)))
+    config = settings.load(name, *(f"config.{field}" for field in (*tiny, *fields)))
     dataset = data.load(config.data)
     config = settings.resolve(config, dataset.images, dataset.fields)
     settings.freeze(config, workdir)
     with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(1, create(gans.build(config), optimizers(config.optimizer, 1), seed=0))
+        for step in steps:
+            checkpoints.save(step, create(gans.build(config), optimizers(config.optimizer, 1), seed=0))
     return workdir
 
 

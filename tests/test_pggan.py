@@ -11,7 +11,7 @@ from gan_xla import data, gans, settings
 from gan_xla.contract import Ctx, Phase
 from gan_xla.data import pipeline
 from gan_xla.errors import UserError
-from gan_xla.gans.pggan import Growth, phases, real
+from gan_xla.gans.pggan import Growth, _fooled, phases, real
 from gan_xla.main import main
 from gan_xla.state import create, optimizers
 from gan_xla.step import make_step
@@ -39,6 +39,7 @@ def test_phases_are_whole_calls_of_several_steps():
     "fields, message",
     [
         ({"growth.first": 64}, "growth.first=64 is above data.image_size=32"),
+        ({"growth.fooled": 1.5}, "growth.fooled=1.5 must be 0 .fixed lengths. or a share below 1"),
         ({"growth.fade_images": 0}, "growth.fade_images and growth.stable_images"),
         ({"growth.batch_sizes": ((8, 4),)}, "growth.batch_sizes=.*nothing of 4x4"),
         ({"data.image_size": 48}, "data.image_size=48.*powers of two"),
@@ -79,9 +80,9 @@ def test_batches_shrink_by_the_mean_of_blocks_and_go_on_where_others_ended():
 GROWTH = ("first=4", "fade_images=8", "stable_images=4", "batch_sizes=((4,4),(8,2))")
 
 
-def _run(workdir, steps):
+def _run(workdir, steps, *more):
     fields = ("data.image_size=8", "data.load_size=8", "train.checkpoint_every=100")
-    fields = (*(f"growth.{field}" for field in GROWTH), *fields, f"train.steps={steps}")
+    fields = (*(f"growth.{field}" for field in GROWTH), *fields, f"train.steps={steps}", *more)
     return main(_command("pggan", workdir, *(f"--config.{field}" for field in fields)))
 
 
@@ -96,6 +97,27 @@ def test_a_run_resumes_bit_for_bit_within_a_fade_and_at_its_end(tmp_path, capsys
     _assert_same_state(tmp_path / "resumed", tmp_path / "straight")
     model = gan_xla.load(tmp_path / "resumed")
     assert model.sample(3).shape == (3, 8, 8, 3) and "gen_raw" in model.variables
+
+
+def test_a_level_comes_early_when_g_fools_d_and_resumes_bit_for_bit(tmp_path, capsys):
+    """Level 4x4 is planned for 100 steps; asked at step 50, D takes some fakes for real."""
+    fields = ("growth.stable_images=400", "growth.fooled=0.001", "train.keep_every=20")
+    assert _run(tmp_path / "straight", 54, *fields) == 0
+    assert "step 50: 8x8, fading in until step 54" in capsys.readouterr().out
+    for steps in (49, 50, 52, 54):
+        assert _run(tmp_path / "resumed", steps, *fields) == 0
+    _assert_same_state(tmp_path / "resumed", tmp_path / "straight")
+    model = gan_xla.load(tmp_path / "resumed")
+    assert model.sample(1).shape == (1, 8, 8, 3), "the level that the run had reached"
+    assert gan_xla.load(tmp_path / "resumed", 40).sample(1).shape == (1, 4, 4, 3)
+    assert model.variables["disc"][1]["fooled"] > 0
+
+
+def test_the_running_mean_of_what_fools_d_begins_anew_after_a_fade():
+    ctx = Ctx(None, 20, None, Phase(10, 4, 0, 8, fades_until=20))
+    real_scores, fake_scores = jnp.asarray([1.0, 3.0]), jnp.asarray([1.0, 2.5, 3.0, 0.0])
+    assert _fooled(real_scores, fake_scores, 0.7, ctx, None) == pytest.approx(0.5 / 100)
+    assert _fooled(real_scores, fake_scores, 0.7, ctx._replace(step=21), None) == pytest.approx(0.7 - 0.2 / 100)
 
 
 def test_one_step_in_a_fade_equals_pytorchs_in_float64():

@@ -169,6 +169,23 @@ def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
             jax.tree.map(compare, mine, flax_variables(net)[0])
 
 
+def test_the_identity_loss_is_l1_to_the_translation_to_the_own_domain():
+    (batch,) = _batches(1)
+    batch["label"] = batch["target"] = np.eye(5)[:BATCH]
+    ctx = Ctx(jax.random.key(0), 0, np.arange(BATCH))
+    losses_by_weight = {}
+    for weight in (0.0, 0.5):
+        config = _config()
+        config.loss.lambda_identity = weight
+        gan = gans.build(config)
+        gen, disc = gan.init(jax.random.key(0))
+        fakes, _ = gan.generate(*gen, batch, ctx)
+        losses_by_weight[weight], _ = gan.gen_loss(*disc, batch, fakes, ctx)
+    np.testing.assert_array_equal(fakes["x_same"], gan.translate(*gen, batch["x"], batch["label"]))
+    expected = 0.5 * config.loss.lambda_rec * np.abs(fakes["x_same"] - batch["x"]).mean()
+    assert losses_by_weight[0.5] - losses_by_weight[0.0] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return _save(tmp_path_factory.mktemp("run"), _config())

@@ -63,7 +63,7 @@ def _distance(a: np.ndarray, b: np.ndarray, generator: np.random.Generator) -> f
         directions = generator.standard_normal((a.shape[1], DIRECTIONS)).astype(a.dtype)
         directions /= np.linalg.norm(directions, axis=0)
         total += np.abs(np.sort(a @ directions, axis=0) - np.sort(b @ directions, axis=0)).mean()
-    return total / REPEATS
+    return float(total / REPEATS)
 
 
 def sliced_wasserstein(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[int, float]:

@@ -82,7 +82,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
         x, stats = sample(gen_params, gen_stats, z, batch.get("target"), "batch" if ctx.train else "running")
         return {"x_fake": x}, stats
 
-    def draw(gen_params, gen_stats, z, label, ctx=None, step=None):
+    def draw(gen_params, gen_stats, z, label, ctx):
         return sample(gen_params, gen_stats, z, label)[0]
 
     disc_loss, gen_loss = _make_losses(discriminator, condition, loss)

@@ -15,6 +15,8 @@ from gan_xla.errors import UserError
 from gan_xla.label_space import LabelSpace
 from gan_xla.nets import blocks, progressive
 
+HORIZON = 100  # steps that the running mean of what fools D looks back over
+
 
 class Growth(NamedTuple):
     """The config's `growth` section.
@@ -23,12 +25,15 @@ class Growth(NamedTuple):
       first: resolution to begin with.
       fade_images, stable_images: shown while a level fades in, and after that.
       batch_sizes: (resolution, batch size), ascending; a resolution has that of the last one not above it.
+      fooled: share of the fakes whose scores are above the real ones' mean at which the next level comes
+        before `stable_images` were shown (it is 0.5 where D cannot tell them apart); 0: never.
     """
 
     first: int
     fade_images: int
     stable_images: int
     batch_sizes: Sequence[tuple[int, int]]
+    fooled: float = 0.0
 
     def batch_size(self, resolution: int) -> int:
         """The global batch at this resolution."""
@@ -54,6 +59,8 @@ def phases(growth: Growth, size: int, unit: int) -> tuple[tuple[Phase, ...], int
         raise UserError(f"growth.first={growth.first} is above data.image_size={size}")
     if min(growth.fade_images, growth.stable_images) < 1:
         raise UserError("growth.fade_images and growth.stable_images must be 1 or more")
+    if not 0 <= growth.fooled < 1:
+        raise UserError(f"growth.fooled={growth.fooled} must be 0 (fixed lengths) or a share below 1, such as 0.4")
     result, start, rows = [], 0, 0
     for level in range(first, last + 1):
         resolution = 4 << level
@@ -78,8 +85,18 @@ def _alpha(phase: Phase, step: Array | int) -> Array | float:
     return jnp.clip((step - phase.start) / length, 0, 1) if length else 1.0
 
 
-def _make_losses(discriminator, labels: LabelSpace | None, loss: ml_collections.FrozenConfigDict):
-    """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D has no statistics."""
+def _fooled(real_scores: Array, fake_scores: Array, before: Array, ctx: Ctx, axis_name: str | None) -> Array:
+    """Running mean, anew after each fade, of the share of fakes that D scores above the real ones' mean."""
+    mean = (lambda x: jnp.mean(x)) if axis_name is None else (lambda x: jax.lax.pmean(jnp.mean(x), axis_name))
+    share = mean(fake_scores > mean(real_scores))
+    before = jnp.where(ctx.step == ctx.phase.fades_until, 0.0, before)
+    return before + (share - before) / HORIZON
+
+
+def _make_losses(
+    discriminator, labels: LabelSpace | None, loss: ml_collections.FrozenConfigDict, axis_name: str | None
+):
+    """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D's only statistic is how well it is fooled."""
 
     def judge(params, x, ctx):
         return discriminator.apply({"params": params}, x, _level(ctx.phase), _alpha(ctx.phase, ctx.step))
@@ -104,7 +121,8 @@ def _make_losses(discriminator, labels: LabelSpace | None, loss: ml_collections.
         if labels:
             logs["loss/D_cls"] = classify(real_logits, batch["label"]) + classify(fake_logits, batch["target"])
         total = sum(logs.values())
-        return total, ({"loss/D": total, **logs}, disc_stats)
+        fooled = _fooled(real_scores, fake_scores, disc_stats["fooled"], ctx, axis_name)
+        return total, ({"loss/D": total, **logs, "fooled": fooled}, {"fooled": fooled})
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
         scores, logits = judge(disc_params, fakes["x_fake"], ctx)
@@ -138,29 +156,23 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     common = dict(size=config.data.image_size, channels=config.data.channels, labels=count)
     generator = nets.build(config.model.generator, "Generator", latent=latent, **common)
     discriminator = nets.build(config.model.discriminator, "Discriminator", **common)
-    disc_loss, gen_loss = _make_losses(discriminator, labels, loss)
+    disc_loss, gen_loss = _make_losses(discriminator, labels, loss, axis_name)
 
     def init(key):
         gen_key, disc_key = jax.random.split(key)
         z, x = jnp.zeros((1, latent + count)), jnp.zeros((1, generator.size, generator.size, generator.channels))
-        made = generator.init(gen_key, z), discriminator.init(disc_key, x)
-        return Pair(*(Net(variables["params"], {}) for variables in made))
+        gen, disc = generator.init(gen_key, z)["params"], discriminator.init(disc_key, x)["params"]
+        return Pair(Net(gen, {}), Net(disc, {"fooled": jnp.zeros(())}))
 
-    def draw(gen_params, z, label, phase, step):
+    def draw(gen_params, gen_stats, z, label, ctx):
         z = z if labels is None else jnp.concatenate([z, label], axis=-1)
-        return generator.apply({"params": gen_params}, z, _level(phase), _alpha(phase, step))
+        return generator.apply({"params": gen_params}, z, _level(ctx.phase), _alpha(ctx.phase, ctx.step))
 
     def generate(gen_params, gen_stats, batch, ctx):
         z = latents.noise(ctx, latent)
-        return {"x_fake": draw(gen_params, z, batch.get("target"), ctx.phase, ctx.step)}, gen_stats
+        return {"x_fake": draw(gen_params, gen_stats, z, batch.get("target"), ctx)}, gen_stats
 
-    def sample(gen_params, gen_stats, z, label, step):
-        return draw(gen_params, z, label, gan.phase(step), step)
-
-    def draw_at(gen_params, gen_stats, z, label, ctx):
-        return draw(gen_params, z, label, ctx.phase, ctx.step)
-
-    gan = Gan(
+    return Gan(
         init=init,
         generate=generate,
         disc_loss=disc_loss,
@@ -169,11 +181,11 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         turns=tuple(config.train.turns),
         grid=latents.GRID,
         value_range=(-1.0, 1.0),
-        sample=sample,
+        sample=draw,
         latent=latent,
-        preview=latents.make_preview(draw_at, latent, labels),
+        preview=latents.make_preview(draw, latent, labels),
         labels=labels,
         phases=levels,
         length=length,
+        ready=(lambda disc_stats: disc_stats["fooled"] >= growth.fooled) if growth.fooled else None,
     )
-    return gan

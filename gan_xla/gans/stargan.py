@@ -51,6 +51,9 @@ def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenC
             "loss/G_cls": loss.lambda_cls * classify(cls, batch["target"]),
             "loss/G_rec": loss.lambda_rec * losses.l1(fakes["x_rec"], batch["x"]),  # equation 4
         }
+        if loss.lambda_identity:
+            identity = losses.l1(fakes["x_same"], batch["x"])
+            logs["loss/G_identity"] = loss.lambda_identity * loss.lambda_rec * identity
         total = sum(logs.values())
         return total, {"loss/G": total, **logs}
 
@@ -61,7 +64,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     """StarGAN, on one data set or jointly on several (`config.data.joint`).
 
     `config.loss`: `adversarial` (wgan; log, the paper's equation 1; lsgan, hinge), `lambda_gp` (two-sided
-    gradient penalty), `lambda_cls`, `lambda_rec`. Batches hold `x`, its vector `label` and a
+    gradient penalty), `lambda_cls`, `lambda_rec`, `lambda_identity` (times lambda_rec: the identity loss
+    of CycleGAN, section 5.2 there; the paper has none). Batches hold `x`, its vector `label` and a
     vector `target` to translate to.
 
     Raises:
@@ -84,8 +88,12 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         return nets.apply(generator, (gen_params, gen_stats), _beside_label(x, target), statistics, keys)[0]
 
     def generate(gen_params, gen_stats, batch, ctx):
-        fake = translate(gen_params, gen_stats, batch["x"], batch["target"])
-        return {"x_fake": fake, "x_rec": translate(gen_params, gen_stats, fake, batch["label"])}, gen_stats
+        x, label = batch["x"], batch["label"]
+        fake = translate(gen_params, gen_stats, x, batch["target"])
+        fakes = {"x_fake": fake, "x_rec": translate(gen_params, gen_stats, fake, label)}
+        if config.loss.lambda_identity:
+            fakes["x_same"] = translate(gen_params, gen_stats, x, label)
+        return fakes, gen_stats
 
     def preview(gen_params, gen_stats, batch, ctx):
         targets = {name: labels.towards(name, batch["label"]) for name in labels.domains}

@@ -1,0 +1,47 @@
+"""Classifiers of real images, which judge what a generator makes."""
+
+import time
+from typing import NamedTuple
+
+import ml_collections
+import numpy as np
+
+from gan_xla import data, label_space
+from gan_xla.evaluation import classifier
+
+MOST = 20_000  # training images of a classifier: more would not fit into memory at CelebA's size
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Up to `most` of the numbers below `count`, evenly spread."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
+
+
+class Judge(NamedTuple):
+    """A classifier of a data set's real images.
+
+    Attributes:
+      predictor: of `gan_xla.evaluation.classifier`.
+      x, label: its held-out images, uint8 [n, h, w, c], and their labels, float32 [n, k].
+      about: its accuracy on these, their number, and how long it learnt.
+    """
+
+    predictor: classifier.Predictor
+    x: np.ndarray
+    label: np.ndarray
+    about: dict[str, float]
+
+
+def judge(section: ml_collections.ConfigDict, steps: int) -> Judge:
+    """Trains a classifier for the data set of one of a run's `sections`, at the size of the run's images."""
+    section = ml_collections.ConfigDict({**section.to_dict(), "load_size": section.image_size})
+    (labels,) = label_space.of(section).sets
+    dataset = data.load(section)
+    train, test = (source.read(spread(len(source), MOST)) for source in (dataset.train[0], dataset.test[0]))
+    start = time.monotonic()
+    predictor = classifier.fit(
+        train["x"], train["label"], one_hot=labels.one_hot, seed=0, steps=steps, mirror=section.flip
+    )
+    about = {"seconds": time.monotonic() - start, "held_out": len(test["x"])}
+    about["accuracy"] = classifier.accuracy(predictor, test["x"], test["label"])
+    return Judge(predictor, test["x"], test["label"], about)
