@@ -7,7 +7,7 @@ import pytest
 from test_main import _assert_same_state, _command, _metrics
 
 import gan_xla
-from gan_xla import data, gans, settings
+from gan_xla import data, gans, nets, settings
 from gan_xla.contract import Ctx, Phase
 from gan_xla.data import pipeline
 from gan_xla.errors import UserError
@@ -118,6 +118,37 @@ def test_the_running_mean_of_what_fools_d_begins_anew_after_a_fade():
     real_scores, fake_scores = jnp.asarray([1.0, 3.0]), jnp.asarray([1.0, 2.5, 3.0, 0.0])
     assert _fooled(real_scores, fake_scores, 0.7, ctx, None) == pytest.approx(0.5 / 100)
     assert _fooled(real_scores, fake_scores, 0.7, ctx._replace(step=21), None) == pytest.approx(0.7 - 0.2 / 100)
+
+
+def test_with_labels_d_classifies_both_real_and_fake_images_and_g_is_asked_for_them():
+    """AC-GAN (Odena et al. 2017): L_C = E[log P(c | real)] + E[log P(c | fake)]."""
+    config = settings.load("pggan:quick")
+    config.data.update(dict(image_size=8, load_size=8, labels=("all",), unlabelled=False))
+    config.update(dict(growth=dict(first=8, fooled=0.0), model=dict(latent=4), loss=dict(label_weight=0.7)))
+    for side in (config.model.generator, config.model.discriminator):
+        side.fmap_max = 4
+    dataset = data.load(config.data)
+    config = settings.resolve(config, dataset.images, dataset.fields)
+    gan = gans.build(config)
+    gen, disc = gan.init(jax.random.key(0))
+    ctx = Ctx(jax.random.key(1), 0, np.arange(4), gan.phases[0])
+    label, target = np.eye(2)[[0, 0, 1, 1]], np.eye(2)[[0, 1, 0, 1]]
+    batch = {"x": np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)), "label": label, "target": target}
+    fakes, _ = gan.generate(*gen, batch, ctx)
+    _, (logs, _) = gan.disc_loss(*disc, batch, fakes, ctx)
+    loss, _ = gan.gen_loss(*disc, batch, fakes, ctx)
+
+    discriminator = nets.build(config.model.discriminator, "Discriminator", size=8, channels=3, labels=2)
+
+    def judge(x, label):
+        scores, logits = discriminator.apply({"params": disc.params}, x, 1, 1.0)
+        logits = np.asarray(logits, float)
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return float(scores.mean()), -(label * log_p).sum(axis=1).mean()
+
+    (_, on_real), (score, on_fake) = judge(batch["x"], label), judge(fakes["x_fake"], target)
+    assert logs["loss/D_cls"] == pytest.approx(0.7 * (on_real + on_fake), rel=1e-5)
+    assert loss == pytest.approx(0.7 * on_fake - score, rel=1e-5)
 
 
 def test_one_step_in_a_fade_equals_pytorchs_in_float64():
