@@ -63,6 +63,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 b1=0.5,
                 b2=0.999,
                 weight_decay=1e-5,
+                grad_clip=0.0,
                 schedule="constant",
                 gen=dict(
                     learning_rate=config_dict.placeholder(float),
@@ -82,6 +83,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 log_every=20,
                 steps_per_call=1,
                 num_seeds=1,
+                nonfinite="stop",
+                max_rollbacks=3,
             ),
         )
     )

@@ -65,6 +65,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 b1=0.5,
                 b2=0.999,
                 weight_decay=0.0,
+                grad_clip=0.0,
                 schedule="linear",
                 gen=dict(
                     learning_rate=config_dict.placeholder(float),
@@ -84,6 +85,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 log_every=100,
                 steps_per_call=1,
                 num_seeds=1,
+                nonfinite="stop",
+                max_rollbacks=3,
             ),
         )
     )

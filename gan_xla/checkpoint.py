@@ -1,34 +1,69 @@
-"""Checkpoints: Orbax behind save, restore and latest."""
+"""Checkpoints: Orbax behind save and restore, and a checksum of every array so that damage is seen."""
 
+import logging
+import os
+import shutil
+import zlib
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
+import gan_xla
+from gan_xla import parallel
 from gan_xla.errors import UserError
 
 KEEP = 3
+MB = 2**20
+FORMAT = 1  # of what a checkpoint holds; older programs refuse newer ones
+
+_log = logging.getLogger(__name__)
+
+
+class Damaged(Exception):
+    """A checkpoint is incomplete, or not what was saved."""
+
+
+def _inventory(tree: Any) -> dict[str, list]:
+    """[dtype, shape] of every array by its name in the tree, such as ".gen.params['head']['kernel']"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): [np.dtype(x.dtype).name, list(x.shape)] for path, x in leaves}
+
+
+def _checksums(tree: Any) -> dict[str, int]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): zlib.crc32(np.ascontiguousarray(x)) for path, x in leaves}
+
+
+def _misfit(saved: dict[str, list], like: dict[str, list]) -> str:
+    """Where two inventories differ first, or ""."""
+    for name in [*like, *saved]:
+        if saved.get(name) != like.get(name):
+            return f"{name} is {saved.get(name, 'missing')} there and {like.get(name, 'missing')} in the config"
+    return ""
 
 
 class Checkpoints:
     """The checkpoints of one run, written in the background. A context manager: leaving it
     waits until the last one is on disk.
 
-    The newest `KEEP` stay, and those of steps that are multiples of `keep_every`.
+    The newest `KEEP` stay, and those of steps that are multiples of `keep_every`. A checkpoint is
+    written aside and renamed, so that a killed process leaves none that is half.
     """
 
     def __init__(self, workdir: epath.PathLike, read_only: bool = False, keep_every: int = 0):
         policies = ocp.checkpoint_managers
         keep = [policies.LatestN(KEEP)] + ([policies.EveryNSteps(keep_every)] if keep_every else [])
         self.directory = epath.Path(workdir).absolute() / "checkpoints"
+        self._read_only = read_only
         self._manager = ocp.CheckpointManager(
             self.directory,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy(keep),
                 create=not read_only,
                 save_root_metadata=not read_only,
-                # Written aside and renamed: what a killed process leaves is no checkpoint.
                 cleanup_tmp_directories=not read_only,
             ),
         )
@@ -36,50 +71,154 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
-        self._manager.close()
-
-    def latest(self) -> int | None:
-        """The newest step that was saved, or None."""
-        return self._manager.latest_step()
-
-    def save(self, step: int, state: Any) -> None:
-        """Saves a tree of arrays; returns when it is copied off the devices."""
-        if step != self.latest():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
-
-    def restore(self, step: int, like: Any) -> Any:
-        """The state saved at `step`, as arrays on this process's first device.
-
-        Args:
-          step: one of the steps that were saved.
-          like: a tree of arrays or `jax.ShapeDtypeStruct` of the same structure.
-        Raises:
-          UserError: the checkpoint holds another tree than `like`.
-        """
-        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), like)
+    def __exit__(self, kind, *exc):
         try:
-            return self._manager.restore(step, args=ocp.args.StandardRestore(like))
-        except (ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{self.directory}/{step} does not fit the run's config.json: {reason}") from error
+            if kind is None:
+                self._wait()
+        finally:
+            self._manager.close()
+
+    def _wait(self) -> None:
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:  # Orbax passes on whatever its writing thread met
+            raise self._unwritten(_reason(error)) from error
+
+    def _unwritable(self, size: int) -> str:
+        """Why a disk cannot take `size` bytes, or "": said before Orbax's threads print their own tracebacks."""
+        if "://" in str(self.directory):
+            return ""
+        if not os.access(self.directory, os.W_OK):
+            return "the directory or its disk is read-only"
+        needed, free = size + MB, shutil.disk_usage(self.directory).free
+        return f"it needs {needed / MB:.1f} MB, {free / MB:.1f} MB are free" if free < needed else ""
+
+    def _unwritten(self, reason: str) -> UserError:
+        last = self.latest()
+        good = f"the last good one is of step {last}" if last else "there is none yet"
+        return UserError(
+            f"{self.directory}: a checkpoint could not be written ({reason}); {good}; free the disk or make it "
+            "writable, then the same command goes on from there"
+        )
 
     def steps(self) -> list[int]:
         """The steps that are kept, ascending."""
         return sorted(self._manager.all_steps())
 
-    def resolve(self, which: str) -> int:
-        """The step meant by "last" or a number.
+    def latest(self) -> int | None:
+        """The newest step that was saved, or None."""
+        return max(self.steps(), default=None)
+
+    def save(self, step: int, state: Any) -> None:
+        """Saves a tree of arrays; returns when it is copied off the devices.
 
         Raises:
-          UserError: there is none, or not that one.
+          UserError: this one, or the one before, cannot be written.
+        """
+        if step == self.latest():
+            return
+        # Copied, because the step that comes next writes into the state's memory.
+        host = jax.tree.map(np.array, state)
+        if not_now := self._unwritable(sum(x.nbytes for x in jax.tree.leaves(host))):
+            raise self._unwritten(not_now)
+        about = {"format": FORMAT, "gan_xla": gan_xla.__version__}
+        about |= {"arrays": _inventory(host), "checksums": _checksums(host)}
+        try:
+            self._manager.save(
+                step, args=ocp.args.Composite(state=ocp.args.StandardSave(host), about=ocp.args.JsonSave(about))
+            )
+        except Exception as error:  # Orbax passes on whatever its writing thread met
+            raise self._unwritten(_reason(error)) from error
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state saved at `step`, as numpy arrays.
+
+        Args:
+          step: one of the steps that were saved.
+          like: a tree of arrays or `jax.ShapeDtypeStruct` of the same structure.
+        Raises:
+          Damaged: it cannot be read, or is not what was saved.
+          UserError: it holds another tree than `like`, or was made by a newer program.
+        """
+        path = self.directory / str(step)
+        # Files that are cut, missing or altered make Orbax raise nearly anything.
+        try:
+            about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+            made, saved, checksums = about["format"], about["arrays"], about["checksums"]
+        except Exception as error:
+            raise Damaged(f"{path}: {_reason(error)}") from error
+        if made > FORMAT:
+            raise UserError(
+                f"{path}: made by gan_xla {about.get('gan_xla')}, whose checkpoints (format {made}) this version, "
+                f"{gan_xla.__version__} (format {FORMAT}), cannot read; upgrade gan_xla"
+            )
+        if misfit := _misfit(saved, _inventory(like)):
+            raise UserError(f"{path} does not fit the run's config.json: {misfit}")
+        like = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+        try:
+            found = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like)))
+        except Exception as error:
+            raise Damaged(f"{path}: {_reason(error)}") from error
+        wrong = [name for name, value in _checksums(found["state"]).items() if value != checksums.get(name)]
+        if wrong:
+            raise Damaged(f"{path}: the checksum of {wrong[0]} is wrong")
+        return found["state"]
+
+    def newest(self, like: Any) -> tuple[int, Any] | None:
+        """The newest (step, state) that can be read, or None where nothing was saved.
+
+        Damaged ones are warned of and, unless read-only, moved to "damaged-checkpoints", lest the run
+        that comes by their step again overwrites them.
+
+        Raises:
+          UserError: as `restore`, or all are damaged.
+        """
+        self._wait()
+        damaged = []
+        for step in reversed(self.steps()):
+            try:
+                return step, self.restore(step, like)
+            except Damaged as error:
+                _log.warning("damaged checkpoint, using the one before: %s", error)
+                damaged.append(step)
+                self._put_aside(step)
+        if damaged:
+            raise UserError(
+                f"{self.directory}: all checkpoints are damaged ({', '.join(map(str, damaged))}); use another --workdir"
+            )
+        return None
+
+    def _put_aside(self, step: int) -> None:
+        if self._read_only:
+            return
+        parallel.barrier(f"damaged checkpoint {step}")  # all have seen it
+        if parallel.is_first():
+            aside = self.directory.parent / "damaged-checkpoints"
+            aside.mkdir(exist_ok=True)
+            taken = len(list(aside.glob(f"{step}.*")))
+            (self.directory / str(step)).rename(aside / f"{step}.{taken}")
+        parallel.barrier(f"moved checkpoint {step}")
+        self._manager.reload()
+
+    def load(self, which: str, like: Any) -> tuple[int, Any]:
+        """The (step, state) meant by "last" or a number.
+
+        Raises:
+          UserError: there is none, or not that one, or it is damaged.
         """
         steps = self.steps()
         if not steps:
             raise UserError(f"{self.directory}: no checkpoint yet; train first with --workdir={self.directory.parent}")
         if which == "last":
-            return steps[-1]
+            return self.newest(like)
         if not which.isdecimal() or int(which) not in steps:
             raise UserError(f"--checkpoint={which}: use last or one of {', '.join(map(str, steps))}")
-        return int(which)
+        try:
+            return int(which), self.restore(int(which), like)
+        except Damaged as error:
+            others = ", ".join(str(step) for step in steps if step != int(which)) or "none is left"
+            raise UserError(f"damaged checkpoint: {error}; others: {others}") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no details'}"

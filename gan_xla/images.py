@@ -4,14 +4,17 @@ numpy and Pillow only, so that inference needs no TensorFlow. Colour profiles
 are ignored: pixel values are taken as sRGB.
 """
 
+import contextlib
 import io
 import os
-import struct
+import threading
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from gan_xla.decoding import Unreadable as Unreadable
+from gan_xla.decoding import decode
 from gan_xla.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -19,20 +22,14 @@ WHITE = (255, 255, 255)
 
 FITS = ("stretch", "crop", "pad")
 
-# What Pillow's decoders raise on damaged files; OSError covers truncated and unknown ones.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-
-
-class Unreadable(UserError):
-    """An image file is missing, truncated or no image."""
-
 
 def read(file, channels=3, background=WHITE, name=None):
     """Decodes an image file into 8-bit pixels, upright.
 
     EXIF orientation is applied and animated files give their first frame.
     16-bit greyscale is scaled to the nearest of 8 bits; 16-bit colour gives
-    its high bytes, which is within one level of that.
+    its high bytes, which is within one level of that. Pillow's limit of pixels
+    (twice PIL.Image.MAX_IMAGE_PIXELS, 179 million) holds before anything is decoded.
 
     Args:
       file: a PNG, JPEG, WebP, BMP or GIF file: its path, its bytes or an open binary file.
@@ -42,53 +39,18 @@ def read(file, channels=3, background=WHITE, name=None):
     Returns:
       uint8 [h, w, channels].
     Raises:
-      Unreadable: the file is missing, truncated or no image; the message names it.
+      Unreadable: the file is missing, truncated, too large or no image; the message names it.
     """
     if channels not in (1, 3, 4):
         raise ValueError(f"channels must be 1, 3 or 4, not {channels}")
     if name is None:
         name = file if isinstance(file, (str, os.PathLike)) else "image"
-    try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
-            deep = ";16B" in str(opened.tile)  # known before loading only
-            opened.load()
-            pixels = _pixels(ImageOps.exif_transpose(opened), deep)
-    except FileNotFoundError:
-        raise Unreadable(f"{name}: no such file") from None
-    except _DAMAGED as error:
-        # An UnidentifiedImageError repeats the path; other reasons are worth showing.
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
+    pixels = decode(file, name)
     transparent = pixels.shape[-1] == 4
     if channels == 4:
         return pixels if transparent else np.insert(pixels, 3, 255, axis=-1)
     rgb = compose(pixels, background) if transparent else pixels
     return luminance(rgb) if channels == 1 else rgb
-
-
-def _pixels(image, deep):
-    """uint8 [h, w, 3], or [h, w, 4] with transparency, of a decoded Pillow image of any mode.
-
-    `deep`: the file has 16 bits a channel.
-    """
-    transparency = image.info.get("transparency")
-    if image.mode.startswith("I"):
-        # Pillow's own conversion clips 16-bit greyscale at 255 instead of scaling it.
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        grey = np.repeat(((wide * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=-1)
-        if transparency is None:
-            return grey
-        return np.dstack([grey, np.where(wide == transparency, 0, 255).astype(np.uint8)])
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range")
-    if deep and isinstance(transparency, tuple):
-        # Pillow keeps the pixels' high bytes, but compares them with the low bytes of this colour.
-        image.info["transparency"] = tuple(value >> 8 for value in transparency)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or transparency is not None:
-        # Pillow goes from La to RGBA by way of LA only.
-        straight = image.convert("LA") if image.mode == "La" else image
-        return np.array(straight.convert("RGBA"))
-    return np.array(image.convert("RGB"))
 
 
 def compose(rgba, background=WHITE):
@@ -100,8 +62,8 @@ def compose(rgba, background=WHITE):
     Returns:
       uint8 [..., 3], rounded to nearest.
     """
-    alpha = rgba[..., 3:].astype(np.uint32)
-    behind = np.asarray(background, np.uint32)
+    alpha = rgba[..., 3:].astype(np.uint16)  # 255 * 255 + 127 fits
+    behind = np.asarray(background, np.uint16)
     mixed = rgba[..., :3] * alpha + behind * (255 - alpha)
     return ((mixed + 127) // 255).astype(np.uint8)
 
@@ -204,13 +166,27 @@ def write(path, image):
     A reader never sees half a file: the bytes go to a temporary file beside
     it, which then takes its name.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path, content = Path(path), encode(image)
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.tmp")  # fits where the longest names do
     try:
-        temporary.write_bytes(encode(image))
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output(path):
+    """Makes the directory `path` for results where it is missing, and gives it, as a Path, to write into.
+
+    Raises:
+      UserError: it is a file, or the system refuses to make it or to write.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        yield Path(path)
+    except OSError as error:
+        raise UserError(f"--output={path}: cannot be written to ({error.strerror}); use another directory") from error
 
 
 def _to_pillow(image):
@@ -226,18 +202,22 @@ def find(directory):
     Hidden files are skipped (macOS leaves `._name.jpg` in archives).
 
     Raises:
-      UserError: the directory is missing, is a file, or holds no image.
+      UserError: the directory is missing, is a file, cannot be listed, or holds no image.
     """
     directory = Path(directory)
-    if not directory.exists():
-        raise UserError(f"{directory}: no such directory")
-    if not directory.is_dir():
-        raise UserError(f"{directory}: is a file; give the directory that holds the images")
-    files = sorted(
-        path
-        for path in directory.iterdir()
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        raise UserError(f"{directory}: no such directory") from None
+    except NotADirectoryError:
+        raise UserError(f"{directory}: is a file; give the directory that holds the images") from None
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be listed ({error.strerror}); check its name and permissions") from error
+    files = [
+        directory / name
+        for name in names
+        if name.lower().endswith(EXTENSIONS) and not name.startswith(".") and os.path.isfile(directory / name)
+    ]
     if not files:
         kinds = " ".join(extension[1:] for extension in EXTENSIONS)
         raise UserError(f"{directory}: no images in this directory (looked for {kinds}, not in subdirectories)")

@@ -219,12 +219,19 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
     """
     parallel.use_compilation_cache()
     config = settings.read(workdir)
-    gan = gans.build(config)
-    optimizer = state.optimizers(config.optimizer, config.train.steps)
-    like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed))
+    try:
+        gan = gans.build(config)
+        optimizer = state.optimizers(config.optimizer, config.train.steps)
+        like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed))
+    except UserError:
+        raise
+    except Exception as error:  # config.json may be anybody's: fields can be missing, or of any type
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise UserError(
+            f"{workdir}/config.json: no model can be made of it ({reason}); restore it from the run's command"
+        ) from error
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        step = checkpoints.resolve(str(checkpoint))
-        saved = checkpoints.restore(step, like)
+        step, saved = checkpoints.load(str(checkpoint), like)
     variables = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
     if saved.gen.ema is not None:
         variables["gen_raw"] = (saved.gen.params, saved.gen.stats)

@@ -124,10 +124,13 @@ def of(data: ml_collections.ConfigDict) -> LabelSpace:
     """The space of a config's `data` section, with the sets of `data.joint` after its own.
 
     Raises:
-      UserError: exclusive groups of unknown labels.
+      UserError: no labels, or exclusive groups of unknown ones.
     """
     sets = []
     for name, fields in (("data", data), *data.get("joint", {}).items()):
+        if not fields.labels:
+            where = "data" if name == "data" else f"data.joint.{name}"
+            raise UserError(f"{where}.labels is empty; name the labels to learn, or ('all',)")
         exclusive = tuple(tuple(group) for group in fields.get("exclusive", ()))
         sets.append(LabelSet(name, tuple(fields.labels), exclusive))
     return LabelSpace(tuple(sets))

@@ -6,10 +6,12 @@ Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
 Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
+On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
 
 import logging
+import os
 import sys
 
 from absl import flags
@@ -32,6 +34,15 @@ def _define(argv: list[str]) -> flags.FlagValues:
         **common,
     )
     flags.DEFINE_enum("mode", "train", MODES, "What to do.", **common)
+    flags.DEFINE_bool("distributed", False, "train: one of several processes of this command.", **common)
+    flags.DEFINE_string(
+        "coordinator",
+        None,
+        "distributed: HOST:PORT of process 0. Default: as the TPU pod, Slurm or MPI says.",
+        **common,
+    )
+    flags.DEFINE_integer("num_processes", None, "distributed: how many processes; with --coordinator.", **common)
+    flags.DEFINE_integer("process_id", None, "distributed: which of them this is, from 0.", **common)
     flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
     flags.DEFINE_string("input", None, "translate: an image file or a directory of images.", **common)
     flags.DEFINE_string("output", None, "translate, sample: directory for the results.", **common)
@@ -52,7 +63,9 @@ def _define(argv: list[str]) -> flags.FlagValues:
         **common,
     )
     flags.DEFINE_bool("dropout", None, "translate: keep dropout on. Default: the method's.", **common)
-    flags.DEFINE_integer("seed", 0, "translate, sample: of dropout and noise.", **common)
+    flags.DEFINE_integer(
+        "seed", 0, "translate, sample: of dropout and noise.", lower_bound=0, upper_bound=2**32 - 1, **common
+    )
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
 
@@ -74,8 +87,11 @@ def _require(values: flags.FlagValues, *names: str) -> None:
 
 
 def _train(values: flags.FlagValues, spec: str) -> None:
+    from gan_xla import parallel
     from gan_xla.train import train
 
+    if values.distributed:
+        parallel.start(values.coordinator, values.num_processes, values.process_id)
     quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
     train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
 
@@ -124,6 +140,7 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    values = None
     try:
         values, spec = _parse(list(sys.argv if argv is None else argv))
         if values.help:
@@ -136,7 +153,10 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _translate(values, spec)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        if values and values.distributed:
+            sys.stdout.flush()
+            os._exit(2)  # an orderly end waits for the other processes, which may be gone or wait for this one
         return 2
     return 0
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from gan_xla.contract import Tree
 from gan_xla.errors import UserError
 
 AXIS = "batch"
+HEARTBEAT_S = 20  # after which a process that is silent is taken for dead
 
 
 def use_compilation_cache() -> None:
@@ -20,9 +22,49 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "gan_xla" / "jax"))
 
 
+def start(coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
+    """Joins this process to the others that run the same command; before anything else uses JAX.
+
+    Args:
+      coordinator: HOST:PORT of the process 0; all None where JAX finds them out (TPU pods, Slurm, Open MPI).
+      num_processes, process_id: how many there are, and which this is.
+    Raises:
+      UserError: the others cannot be found.
+    """
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=HEARTBEAT_S)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"--distributed: {str(error).splitlines()[0]}; outside TPU pods, Slurm and Open MPI give "
+            "--coordinator=HOST:PORT, --num_processes and --process_id too"
+        ) from error
+
+
+def several() -> bool:
+    """Whether other processes train along with this one."""
+    return jax.process_count() > 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes logs and pictures."""
+    return jax.process_index() == 0
+
+
+def barrier(name: str) -> None:
+    """Waits until all processes are here."""
+    if several():
+        multihost_utils.sync_global_devices(name)
+
+
+def preempted(step: int) -> bool:
+    """Whether all processes are to leave after `step`, because one was sent SIGTERM; all must ask at equal steps."""
+    return several() and multihost_utils.reached_preemption_sync_point(step)
+
+
 def describe() -> str:
     """The devices in a few words, such as "8 x cpu"."""
-    return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    processes = f" in {jax.process_count()} processes" if several() else ""
+    return f"{jax.device_count()} x {jax.devices()[0].device_kind}{processes}"
 
 
 def rows(batch_size: int, devices: Sequence[jax.Device] | None = None) -> slice:

@@ -1,7 +1,6 @@
 """`--mode=sample`: images from noise."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -53,18 +52,17 @@ def sample(
       checkpoint: "last" or a step.
       interpolate: images a row on the way from one noise to another; 0 for independent images.
     Raises:
-      UserError: what the model cannot do.
+      UserError: what the model cannot do, or an output that cannot be written.
     """
     model = gan_xla.load(workdir, checkpoint)
     drawn = _draw(model, num, labels, seed, interpolate)
-    directory = Path(output)
-    directory.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(drawn):
-        images.write(directory / f"{number:05d}.png", image)
     columns = interpolate or min(COLUMNS, len(drawn))
     rest = -len(drawn) % columns
     tiles = np.concatenate([drawn, np.full((rest, *drawn.shape[1:]), 255, np.uint8)])
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
     rows = tiles.reshape(-1, columns, *tiles.shape[1:])
-    images.write(directory / "grid.png", np.concatenate([np.concatenate(row, axis=1) for row in rows]))
+    with images.output(output) as directory:
+        for number, image in enumerate(drawn):
+            images.write(directory / f"{number:05d}.png", image)
+        images.write(directory / "grid.png", np.concatenate([np.concatenate(row, axis=1) for row in rows]))
     print(f"{len(drawn)} image(s) drawn by {workdir}, step {model.step}, into {output}")

@@ -44,6 +44,8 @@ class TrainState:
       pool: the image pool of methods that have one, else None.
       early: steps by which the present phase began before its planned start, int32 [].
       key: the run's root key, uint32 key data; the step's key is fold_in(key, step).
+      skipped: updates that were not made because a loss or gradient was not finite, int32 [].
+      rollbacks: times that the run went back to a checkpoint for such an update, int32 [].
     """
 
     step: jax.Array
@@ -52,6 +54,8 @@ class TrainState:
     pool: image_pool.Pool | None
     early: jax.Array
     key: jax.Array
+    skipped: jax.Array
+    rollbacks: jax.Array
 
 
 class Optimizer(NamedTuple):
@@ -81,12 +85,16 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
     }
     if fields["schedule"] not in schedules:
         raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(schedules)}")
+    clip = optax.clip_by_global_norm(fields["grad_clip"]) if fields["grad_clip"] else optax.identity()
     decay = optax.add_decayed_weights(fields["weight_decay"]) if fields["weight_decay"] else optax.identity()
     ema_decay = fields.get("ema_decay", 0.0)
     if not 0 <= ema_decay < 1:
         raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
     return Optimizer(
-        optax.chain(decay, scale[fields["name"]]()), schedules[fields["schedule"]], ema_decay, fields.get("clip", 0.0)
+        optax.chain(clip, decay, scale[fields["name"]]()),
+        schedules[fields["schedule"]],
+        ema_decay,
+        fields.get("clip", 0.0),
     )
 
 
@@ -96,6 +104,7 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and
     the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
     `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player;
+    `grad_clip` is the largest norm of all gradients of a player together, 0 for any;
     `config.gen.ema_decay` is the decay of the generators' moving average.
 
     Returns:
@@ -141,6 +150,8 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
             pool=image_pool.create(gan.judged, gan.pool) if gan.pool else None,
             early=jnp.zeros((), jnp.int32),
             key=jax.random.key_data(root),
+            skipped=jnp.zeros((), jnp.int32),
+            rollbacks=jnp.zeros((), jnp.int32),
         )
 
     return made(jax.random.key(seed))

@@ -16,10 +16,8 @@ from gan_xla.state import Optimizer, Player, TrainState
 TURNS = ("d", "g", "dg", "gd", "d+g")
 
 
-def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step: Array, axis_name) -> Player:
-    """One optimiser step of either player, on gradients averaged over the devices."""
-    if axis_name is not None:
-        grads = jax.lax.pmean(grads, axis_name)
+def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step: Array) -> Player:
+    """One optimiser step of either player."""
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
     rate = optimizer.learning_rate(step)
     params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
@@ -31,28 +29,44 @@ def _apply(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step:
     return Player(params, stats, opt_state, ema)
 
 
+def _averaged(loss: Array, grads: Tree, axis_name) -> tuple[Tree, Array, Array]:
+    """Gradients averaged over the devices, their norm, and whether norm and loss are finite on all devices."""
+    if axis_name is not None:
+        loss, grads = jax.lax.pmean((loss, grads), axis_name)
+    norm = optax.tree.norm(grads)
+    return grads, norm, jnp.isfinite(loss) & jnp.isfinite(norm)
+
+
+def _where(ok: Array, new: Tree, old: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(ok, a, b), new, old)
+
+
 def _play(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, state: TrainState, batch: Tree, key: Array):
     """One turn of "d", "g", "dg" or "gd" on one batch; the generators run once."""
     gen, disc, pool = state.gen, state.disc, state.pool
     ctx = Ctx(key=key, step=state.step, index=batch["index"], phase=phase)
     generate = partial(gan.generate, batch=batch, ctx=ctx)
     fakes, pull_back, gen_stats = jax.vjp(lambda p: generate(p, gen.stats), gen.params, has_aux=True)
-    logs = {}
+    logs, skipped = {}, state.skipped
     if "d" in turn:
         judged = {name: fakes[name] for name in gan.judged}
         if pool is not None:
             judged, pool = image_pool.query(pool, judged, ctx, axis_name)
         loss = jax.value_and_grad(gan.disc_loss, has_aux=True)
-        (_, (logs, stats)), grads = loss(disc.params, disc.stats, batch, judged, ctx)
-        disc = _apply(disc, optimizer.disc, grads, stats, state.step, axis_name)
+        (value, (logs, stats)), grads = loss(disc.params, disc.stats, batch, judged, ctx)
+        grads, logs["grad_norm/D"], ok = _averaged(value, grads, axis_name)
+        # What is not finite would poison parameters, moments, averages and pool for good.
+        disc = _where(ok, _update(disc, optimizer.disc, grads, stats, state.step), disc)
+        pool, skipped = _where(ok, pool, state.pool), skipped + ~ok
     if "g" in turn:
         judge = state.disc if turn == "gd" else disc
         loss = jax.value_and_grad(lambda f: gan.gen_loss(judge.params, judge.stats, batch, f, ctx), has_aux=True)
-        (_, gen_logs), cotangents = loss(fakes)
+        (value, gen_logs), cotangents = loss(fakes)
         (grads,) = pull_back(cotangents)
-        gen = _apply(gen, optimizer.gen, grads, gen_stats, state.step, axis_name)
-        logs = {**logs, **gen_logs}
-    return state.replace(gen=gen, disc=disc, pool=pool), logs
+        grads, gen_logs["grad_norm/G"], ok = _averaged(value, grads, axis_name)
+        gen = _where(ok, _update(gen, optimizer.gen, grads, gen_stats, state.step), gen)
+        logs, skipped = {**logs, **gen_logs}, skipped + ~ok
+    return state.replace(gen=gen, disc=disc, pool=pool, skipped=skipped), logs
 
 
 def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, state: TrainState, batch: Tree):
@@ -66,6 +80,7 @@ def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, state: 
         logs.update(part_logs)
     if axis_name is not None:
         logs = jax.lax.pmean(logs, axis_name)
+    logs |= {"skipped_updates": state.skipped, "rollbacks": state.rollbacks}
     return state.replace(step=state.step + 1), logs
 
 

@@ -1,108 +1,48 @@
 """The training loop, the only one."""
 
+import contextlib
 import itertools
-import signal
-import time
 from collections.abc import Iterator
 from functools import partial
 
 import jax
 import ml_collections
+import numpy as np
 from etils import epath
 
-from gan_xla import data, gans, parallel, settings
+from gan_xla import data, gans, lock, parallel, settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.contract import Phase, Tree
+from gan_xla.errors import UserError
+from gan_xla.interrupt import Interrupt
 from gan_xla.previews import Previewer
+from gan_xla.reporter import Reporter, Silent, due
 from gan_xla.state import TrainState, create, optimizers, reset
 from gan_xla.step import make_step
 from gan_xla.writers import Progress, Writer
 
-EARLY_SAMPLE_S = 30
 ASK_EVERY = 50  # steps; whether a phase may end early
-LONG_RUN_S = 3600
 
 
-class Interrupt:
-    """Turns the first SIGINT or SIGTERM into a request to save and leave; a second one acts as usual."""
+class NonFinite(Exception):
+    """An update could not be made, because a loss or gradient was not finite."""
 
-    def __init__(self):
-        self.requested = None
-
-    def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exc):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number, frame):
-        self.requested = signal.Signals(number).name
-        self.__exit__()
-
-
-def _due(every: int, before: int, after: int) -> bool:
-    """True where a multiple of `every` lies in (before, after]."""
-    return after // every > before // every
-
-
-class Reporter:
-    """Writes what is due after each call of the step: scalars, pictures, the time left."""
-
-    def __init__(
-        self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, previewer: Previewer, hint: str
-    ):
-        self._train, self._writer, self._progress = config.train, writer, progress
-        self._previewer, self._hint = previewer, hint
-        self._logs = {}
-        self._first = self._last = None  # (step, time) of the first call's end and of the last scalars
-        self._early = True
-
-    def announce(self, phase: Phase) -> None:
-        """Called before the first step of a phase, where there are several."""
-        fading = f", fading in until step {phase.fades_until}" if phase.fades_until > phase.start else ""
-        self._progress.write(f"step {phase.start}: {phase.resolution}x{phase.resolution}{fading}; compiling")
-
-    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase) -> None:
-        """Called when the call that took the run from step `before` to `after` was dispatched."""
-        self._logs.update(logs)  # turns log different things
-        if self._first is None:
-            jax.block_until_ready(logs)  # compilation must not count as training time
-            self._first = self._last = (after, time.monotonic())
-        elapsed = time.monotonic() - self._first[1]
-        if self._hint and after - self._first[0] >= 3:
-            self._estimate(after, elapsed)
-        end = after == self._train.steps
-        if _due(self._train.log_every, before, after) or end:
-            self._scalars(after, phase.batch_size or self._train.batch_size)
-        early = self._early and elapsed > EARLY_SAMPLE_S
-        if early or _due(self._train.sample_every, before, after) or end:
-            self._early = False
-            self._writer.picture(after, self._previewer.grid(state, phase))
-        self._progress.update(after - before)
-
-    def _estimate(self, step: int, elapsed: float) -> None:
-        left = (self._train.steps - step) * elapsed / (step - self._first[0])
-        if left > LONG_RUN_S:
-            self._progress.write(f"about {left / 3600:.0f} hours left on {parallel.describe()}; {self._hint}")
-        self._hint = ""
-
-    def _scalars(self, step: int, batch_size: int) -> None:
-        values = {name: float(value) for name, value in jax.device_get(self._logs).items()}
-        now = time.monotonic()
-        steps, seconds = step - self._last[0], now - self._last[1]
-        if steps:
-            values["images_per_s"] = steps * batch_size / seconds
-            self._progress.losses(values["images_per_s"], values)
-        self._last = (step, now)
-        self._writer.scalars(step, values)
+    def __init__(self, before: int, after: int, logs: Tree):
+        logs = jax.device_get(logs)
+        values = {name: float(logs[name]) for name in sorted(logs, key=lambda name: (name.startswith("grad"), name))}
+        shown = ", ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" in name)
+        wrong = [name for name, value in values.items() if not np.isfinite(value) and name.startswith("loss/")]
+        where = f"step {after}" if after - before == 1 else f"a step of {before + 1} to {after}"
+        super().__init__(f"{where}: {', '.join(wrong) or 'a gradient'} not finite ({shown})")
 
 
 def _batches(
-    config: ml_collections.ConfigDict, dataset: data.Dataset, phase: Phase, start: int, stop: int
+    config: ml_collections.ConfigDict, dataset: data.Dataset, phase: Phase, start: int, stop: int, rollbacks: int = 0
 ) -> Iterator[Tree]:
-    """Batches as the mapped step takes them, one for each call of the steps [start, stop) of a phase."""
+    """Batches as the mapped step takes them, one for each call of the steps [start, stop) of a phase.
+
+    Every rollback of the run puts the data in a new order.
+    """
     # TensorFlow stays out of the way of whoever imports this module to read it.
     from gan_xla.data import pipeline
 
@@ -111,7 +51,7 @@ def _batches(
         dataset.train,
         others=[part.train for part in dataset.others],
         batch_size=batch_size,
-        seed=config.seed,
+        seed=config.seed + (rollbacks << 32),
         start=start,
         stop=stop,
         origin=(phase.start, phase.rows),
@@ -138,10 +78,16 @@ class Loop:
         self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
         self._saves = [every for every in (config.train.checkpoint_every, config.train.keep_every) if every]
+        self._skipped = 0
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
-        """From step `start` to the end or to an interruption; returns the state and its step."""
+        """From step `start` to the end or to an interruption; returns the state and its step.
+
+        Raises:
+          NonFinite: an update was not made, and `train.nonfinite` is not "skip".
+        """
         steps, count = self._config.train.steps, len(self._gan.phases)
+        self._skipped = int(state.skipped)
         for number in range(count):
             phase, *later = self._gan.schedule(int(state.early))[number:]
             end = min(later[0].start, steps) if later else steps
@@ -155,31 +101,51 @@ class Loop:
                     state = reset(state, self._optimizer)
                 if start < stop:
                     planned = later[0].start if later and begin >= phase.fades_until else None
-                    state, start = self._play(programs, state, phase, start, stop, planned)
-                if self._interrupt.requested:
-                    return state, start
+                    state, start, asked = self._play(programs, state, phase, start, stop, planned)
+                    if asked:
+                        return state, start
         return state, start
 
-    def _play(self, programs, state, phase, start, end, planned) -> tuple[TrainState, int]:
-        """Steps [start, end) of a phase; fewer if interrupted, or if the next, `planned` for a step, may begin."""
-        train, logs, after = self._config.train, {}, start
-        batches = _batches(self._config, self._dataset, phase, start, end)
+    def _play(self, programs, state, phase, start, end, planned) -> tuple[TrainState, int, bool]:
+        """Steps [start, end) of a phase; fewer if asked to leave, or if the next, `planned` for a step, may begin.
+
+        Returns:
+          The state, its step, and whether the run was asked to leave.
+        """
+        train, logs, after, asked = self._config.train, {}, start, False
+        batches = _batches(self._config, self._dataset, phase, start, end, int(state.rollbacks))
         for before, batch in zip(range(start, end, train.steps_per_call), batches, strict=False):
             previous = logs
             state, logs = programs[before % len(programs)](state, batch)
             # One call stays in flight while the host prepares the next, but no more, so that
             # an interruption is answered after a step.
-            jax.block_until_ready(previous)
+            self._check(before, previous)
             after = before + train.steps_per_call
             self._reporter.report(before, after, state, logs, phase)
-            stop = self._interrupt.requested
-            if planned and _due(ASK_EVERY, before, after) and self._ready(state):
-                state, stop = state.replace(early=state.early + (planned - after)), True
-            if stop or after == train.steps or any(_due(every, before, after) for every in self._saves):
+            asked = bool(self._interrupt.requested(after))
+            grown = planned and due(ASK_EVERY, before, after) and self._ready(state)
+            if grown:
+                state = state.replace(early=state.early + (planned - after))
+            save = asked or grown or after == train.steps or any(due(every, before, after) for every in self._saves)
+            if save or after >= end:
+                self._check(after, logs)  # no checkpoint of what may have to be undone
+            if save:
                 self._checkpoints.save(after, state)
-            if stop:
+            if asked or grown:
                 break
-        return state, after
+        return state, after, asked
+
+    def _check(self, after: int, logs: Tree) -> None:
+        """Waits for a call; raises if it could not make an update that it should have made."""
+        if not logs:
+            return
+        skipped = int(logs["skipped_updates"])
+        if skipped > self._skipped:
+            fault = NonFinite(after - self._config.train.steps_per_call, after, logs)
+            if self._config.train.nonfinite != "skip":
+                raise fault
+            self._reporter.say(f"{fault}; skipped, {skipped} so far")
+            self._skipped = skipped
 
     def _ready(self, state) -> bool:
         return self._gan.ready is not None and bool(self._gan.ready(parallel.on_one_device(state.disc.stats)))
@@ -193,6 +159,74 @@ class Loop:
         return [made[cycle] for cycle in cycles]
 
 
+def _resume(config, checkpoints: Checkpoints, gan, optimizer, rollbacks: int = 0) -> tuple[TrainState, int]:
+    """The newest state that can be read, or the first one; and its step."""
+    found = checkpoints.newest(jax.eval_shape(partial(create, gan, optimizer, config.seed)))
+    step, state = found or (0, create(gan, optimizer, config.seed))
+    return state.replace(rollbacks=np.int32(max(rollbacks, int(state.rollbacks)))), step
+
+
+def _give_up(fault: NonFinite, train: ml_collections.ConfigDict, rollbacks: int, last: int | None) -> None:
+    """Raises what to do after `fault` where the run may not go back once more."""
+    good = f"the last good checkpoint is of step {last}" if last else "there is no checkpoint yet"
+    if train.nonfinite == "stop":
+        raise UserError(
+            f"{fault}; {good}. Go on with --config.train.nonfinite=skip or rollback, or begin anew with a lower "
+            "optimizer.learning_rate or with optimizer.grad_clip"
+        ) from fault
+    if rollbacks >= train.max_rollbacks:
+        raise UserError(
+            f"{fault}, after {rollbacks} rollbacks (train.max_rollbacks); {good}. Begin anew with a lower "
+            "optimizer.learning_rate or with optimizer.grad_clip"
+        ) from fault
+
+
+class Run:
+    """A run in its work directory.
+
+    Args:
+      config: resolved.
+      dataset: what to train on.
+      gan, optimizer: what, and how.
+      workdir: its directory.
+      hint: as `train`.
+    """
+
+    def __init__(self, config, dataset, gan, optimizer, workdir, hint):
+        self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
+        self._workdir, self._hint = workdir, hint
+
+    def play(self, checkpoints: Checkpoints, interrupt: Interrupt) -> tuple[TrainState, int]:
+        """To the end, or to an interruption, from the newest checkpoint; goes back to one as often as it may."""
+        config, rollbacks = self._config, 0
+        while True:
+            state, start = _resume(config, checkpoints, self._gan, self._optimizer, rollbacks)
+            rollbacks = int(state.rollbacks)
+            if start >= config.train.steps:
+                return state, start
+            if parallel.is_first():
+                settings.freeze(config, self._workdir)
+            begin = f"resuming at step {start}" if start else "new run"
+            with self._reporter(start) as reporter:
+                reporter.say(f"{self._dataset.about}\n{parallel.describe()}, {begin}: {self._workdir}")
+                reporter.say("compiling the training step: about a minute on a CPU, seconds when it is in the cache")
+                parts = (self._dataset, self._gan, self._optimizer, checkpoints, reporter, interrupt)
+                try:
+                    return Loop(config, *parts).run(state, start)
+                except NonFinite as fault:
+                    _give_up(fault, config.train, rollbacks, checkpoints.latest())
+                    rollbacks += 1
+                    reporter.say(f"{fault}; rollback {rollbacks} of {config.train.max_rollbacks}, data in a new order")
+
+    @contextlib.contextmanager
+    def _reporter(self, start: int) -> Iterator[Reporter | Silent]:
+        if not parallel.is_first():
+            yield Silent()
+            return
+        with Writer(self._workdir, start) as writer, Progress(start, self._config.train.steps) as progress:
+            yield Reporter(self._config, writer, progress, Previewer(self._gan, self._dataset), self._hint)
+
+
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str = "") -> TrainState:
     """Trains `config.gan` until `train.steps`, or resumes the run in `workdir`.
 
@@ -204,7 +238,8 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     Returns:
       The last state.
     Raises:
-      UserError: a mistake in the config, the data, or the work directory.
+      UserError: a mistake in the config, the data, or the work directory; a disk that cannot be
+        written; numbers that are not finite, as `train.nonfinite` says.
     """
     parallel.use_compilation_cache()
     dataset = data.load(config.data)
@@ -212,27 +247,39 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
     gan = gans.build(config, axis_name=parallel.AXIS)
     config.train.steps = config.train.steps or gan.length
     optimizer = optimizers(config.optimizer, config.train.steps)
-    with Checkpoints(workdir, keep_every=config.train.keep_every) as checkpoints, Interrupt() as interrupt:
-        start = checkpoints.latest() or 0
-        if start:
-            settings.compare(config, workdir)
-        for phase in gan.phases:  # finds mistakes before anything is made or written
-            _batches(config, dataset, phase, start, config.train.steps)
-        state = create(gan, optimizer, config.seed)
-        if start:
-            state = checkpoints.restore(start, state)
-        if start >= config.train.steps:
-            print(f"{workdir}: this run is finished, at step {start}; raise --config.train.steps to go on")
-            return state
-        settings.freeze(config, workdir)
-        begin = f"resuming at step {start}" if start else "new run"
-        print(f"{dataset.about}\n{parallel.describe()}, {begin}: {workdir}")
-        print("compiling the training step: about a minute on a CPU, seconds when it is in the cache", flush=True)
-        with Writer(workdir, start) as writer, Progress(start, config.train.steps) as progress:
-            reporter = Reporter(config, writer, progress, Previewer(gan, dataset), hint)
-            state, step = Loop(config, dataset, gan, optimizer, checkpoints, reporter, interrupt).run(state, start)
-    if interrupt.requested:
-        print(f"{workdir}: stopped by {interrupt.requested}; saved at step {step}, the same command resumes")
+    for phase in gan.phases:  # finds mistakes before anything is made or written
+        _batches(config, dataset, phase, phase.start, phase.start + 1)
+    run = Run(config, dataset, gan, optimizer, workdir, hint)
+    try:
+        with (
+            lock.only_one(workdir) if parallel.is_first() else contextlib.nullcontext(),
+            Checkpoints(workdir, keep_every=config.train.keep_every) as checkpoints,
+            Interrupt() as interrupt,
+        ):
+            if before := checkpoints.latest():
+                settings.compare(config, workdir)
+            state, step = run.play(checkpoints, interrupt)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or workdir}: {error.strerror or error}; the run's checkpoints stay: see to the disk (is "
+            "it full, or read-only?), then the same command goes on"
+        ) from error
+    except jax.errors.JaxRuntimeError as error:
+        if not parallel.several():
+            raise
+        raise UserError(
+            f"another process of this run is gone ({str(error).splitlines()[0]}); start all of them again, and the run "
+            "goes on from its last checkpoint"
+        ) from error
+    if parallel.is_first():
+        _farewell(workdir, step, before, config.train.steps, interrupt)
+    return state
+
+
+def _farewell(workdir: epath.PathLike, step: int, before: int | None, steps: int, interrupt: Interrupt) -> None:
+    if step < steps:
+        print(f"{workdir}: stopped by {interrupt.noted}; saved at step {step}, the same command resumes")
+    elif before == step:
+        print(f"{workdir}: this run is finished, at step {step}; raise --config.train.steps to go on")
     else:
         print(f"{workdir}: finished at step {step}; pictures in {workdir}/samples")
-    return state

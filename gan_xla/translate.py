@@ -1,5 +1,6 @@
 """`--mode=translate`: image files in, image files out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,11 @@ def _targets(files: list[Path], output: Path) -> list[Path]:
     twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
-    for path, target in zip(files, targets, strict=True):
-        if path.resolve() == target.resolve():
-            raise UserError(f"--output={output} would overwrite {path}; use another directory")
+    inputs = {os.path.realpath(path) for path in files}
+    beside = {os.path.realpath(path.parent) for path in files}  # where what exists is not an earlier output
+    for target in targets:
+        if os.path.realpath(target) in inputs or (os.path.lexists(target) and os.path.realpath(output) in beside):
+            raise UserError(f"--output={output} would overwrite {target}, beside the input; use another directory")
     return targets
 
 
@@ -44,17 +47,18 @@ def translate(
     Args:
       workdir: the run.
       input: an image file, or a directory of images.
-      output: directory, made if it is missing.
+      output: directory, made if it is missing; an earlier output there is replaced, an input never.
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
       size: "train": to the training size as `data.fit` says; "native": keep the image's size,
         padded to what the network takes and cropped again.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
-      UserError: a missing or unreadable input, or what the model cannot do.
+      UserError: a missing or unreadable input, an output that cannot be written or would overwrite
+        an input, or what the model cannot do.
     """
     source = Path(input)
-    files = [source] if source.is_file() else images.find(source)
+    files = [source] if os.path.isfile(source) else images.find(source)
     targets = _targets(files, Path(output))
     model = gan_xla.load(workdir, checkpoint)
     data, native = model.config.data, size == "native"
@@ -66,17 +70,17 @@ def translate(
         )
     if native and options.get("statistics") == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
-    Path(output).mkdir(parents=True, exist_ok=True)
     background = tuple(data.background)
     batch = 1 if native else len(files) if options.get("statistics") == "batch" else BATCH
-    for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
-        read = [images.read(path, data.channels, background) for path in files[start : start + batch]]
-        if native:
-            x = [_padded(image, model.size_multiple) for image in read]
-        else:
-            x = [images.fit(image, data.image_size, data.fit, background) for image in read]
-        y = model.translate(np.stack(x), direction, **options)
-        for target, image, original in zip(targets[start : start + batch], y, read, strict=True):
-            h, w = original.shape[:2]
-            images.write(target, image[:h, :w] if native else images.unfit(image, (h, w), data.fit))
+    with images.output(output):
+        for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
+            read = [images.read(path, data.channels, background) for path in files[start : start + batch]]
+            if native:
+                x = [_padded(image, model.size_multiple) for image in read]
+            else:
+                x = [images.fit(image, data.image_size, data.fit, background) for image in read]
+            y = model.translate(np.stack(x), direction, **options)
+            for target, image, original in zip(targets[start : start + batch], y, read, strict=True):
+                h, w = original.shape[:2]
+                images.write(target, image[:h, :w] if native else images.unfit(image, (h, w), data.fit))
     print(f"{len(files)} image(s) translated by {workdir}, step {model.step}, into {output}")

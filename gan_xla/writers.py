@@ -1,6 +1,7 @@
 """What a run tells: metrics.jsonl, TensorBoard, sample grids, the progress bar."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -58,8 +59,33 @@ def _keep_until(path: epath.Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text().splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    keep = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if keep != lines:
+        temporary = path.with_suffix(".tmp")  # a kill now must not lose the lines that stay
+        temporary.write_text("".join(keep))
+        temporary.replace(path)
+
+
+def _forget_events(tf, directory: epath.Path, step: int) -> None:
+    """Drops TensorBoard's events after `step`, which a resumed run will write again, and a torn last one."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for path in directory.glob("events.out.tfevents.*"):
+        keep, whole = [], True
+        try:
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                if Event.FromString(record).step <= step:
+                    keep.append(record)
+                else:
+                    whole = False
+        except tf.errors.DataLossError:
+            whole = False
+        if not whole:
+            temporary = path.with_name(f".{path.name}")
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for record in keep:
+                    writer.write(record)
+            temporary.replace(path)
 
 
 class Writer:
@@ -75,6 +101,7 @@ class Writer:
         metrics = self._workdir / "metrics.jsonl"
         _keep_until(metrics, step)
         self._metrics = metrics.open("a")
+        _forget_events(tf, self._workdir / "tensorboard", step)
         self._summary = tf.summary.create_file_writer(str(self._workdir / "tensorboard"))
 
     def __enter__(self):
@@ -85,8 +112,9 @@ class Writer:
         self._summary.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One line of metrics.jsonl, and the same in TensorBoard."""
-        self._metrics.write(json.dumps({"step": step, **values}) + "\n")
+        """One line of metrics.jsonl, null where a value is not finite, and the same in TensorBoard."""
+        known = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
+        self._metrics.write(json.dumps({"step": step, **known}) + "\n")
         self._metrics.flush()
         with self._summary.as_default(step):
             for name, value in values.items():

@@ -65,7 +65,7 @@ def test_a_size_that_the_network_cannot_take_is_an_error_that_names_the_field(si
 
 
 def test_an_unknown_network_or_field_is_an_error_that_names_it():
-    with pytest.raises(UserError, match="model.generator.net.*gan_xla/nets/resnext.py"):
+    with pytest.raises(UserError, match="model.generator.net='resnext' is unknown; use one of .*resnet"):
         nets.build({"net": "resnext"}, "Generator")
     with pytest.raises(UserError, match="model.discriminator.depth is unknown.*width"):
         nets.build({"net": "patch", "depth": 3}, "Discriminator")

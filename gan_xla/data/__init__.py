@@ -6,6 +6,7 @@ Importing this package does not import TensorFlow; only `pipeline` and the tfds 
 import importlib
 import pkgutil
 
+from gan_xla import images
 from gan_xla.data import labelled
 from gan_xla.data.sources import Arrays, Dataset, Source, field, test_batch
 from gan_xla.errors import UserError
@@ -32,6 +33,7 @@ def load(data):
 
 
 def _one(data):
+    images.check_fit(field(data, "fit", "stretch"))  # which some sources leave to translation
     name = field(data, "source", "builtin")
     available = sorted({module.name for module in pkgutil.iter_modules(__path__)} - _HELPERS)
     if name not in available:

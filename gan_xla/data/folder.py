@@ -60,12 +60,14 @@ def load(data):
     Keys are x_A and x_B, or x and label (float32 [c], one-hot) with `data.labels`.
 
     Raises:
-      UserError: a directory is missing, empty or no directory; paired names do
-        not match; a class is unknown; the layout is not known.
+      UserError: a directory is missing, empty or unreadable; pairs do not match; a class or the layout is unknown.
     """
     bad = Unreadable(field(data, "max_unreadable", 10))
     train_form, test_form = forms(data)
-    layout = _layout(data)
+    try:
+        layout = _layout(data)
+    except OSError as error:
+        raise UserError(f"data.path: {error.filename}: {error.strerror}; check its name and permissions") from error
     sources = [
         tuple(Images(rows.keys, rows.items, _decoder(rows, form), form, bad, rows.labels) for rows in part)
         for part, form in ((layout.train, train_form), (layout.test, test_form))
@@ -123,17 +125,16 @@ def _layout(data):
         return _four_directories(root, paired)
     if (root / "train").is_dir():
         return _aligned(root, paired)
-    if not root.is_dir():
-        raise UserError(
-            f"data.path={root}: " + ("is a file; give a directory" if root.exists() else "no such directory")
-        )
-    raise UserError(f"data.path={root}: has none of the known layouts: {LAYOUTS}")
+    if root.is_dir():
+        raise UserError(f"data.path={root}: has none of the known layouts: {LAYOUTS}")
+    raise UserError(f"data.path={root}: {'is a file; give a directory' if root.exists() else 'no such directory'}")
 
 
 def _content(directory):
     """(names of the directories, whether there are images) directly inside a directory."""
     visible = [path for path in directory.iterdir() if not path.name.startswith((".", "__"))]
-    classes = sorted(path.name for path in visible if path.is_dir())
+    above = (directory.resolve(), *directory.resolve().parents)  # a link to which would show the images again
+    classes = sorted(path.name for path in visible if path.is_dir() and path.resolve() not in above)
     return classes, any(path.suffix.lower() in images.EXTENSIONS for path in visible if path.is_file())
 
 
@@ -271,10 +272,8 @@ def _listed(data, root, paired):
 
 def _unlabelled(data, root, paired):
     if paired or any(domains(data)) or labels(data):
-        raise UserError(
-            "data.unlabelled=True takes all images as one domain; leave data.labels, data.domain_a and "
-            "data.domain_b empty and data.paired=False"
-        )
+        fix = "leave data.labels, data.domain_a and data.domain_b empty and data.paired=False"
+        raise UserError(f"data.unlabelled=True takes all images as one domain; {fix}")
     parts = _train_and_test(root, lambda: _below(root))
     return Layout(*([Rows(("x",), [(file,) for file in files])] for files in parts), str(root))
 
@@ -296,7 +295,5 @@ def _below(directory):
 
 def _joined(part):
     """One source of all classes, with one-hot labels."""
-    hot = np.eye(len(part), dtype=bool)
-    return Rows(
-        ("x",), [item for rows in part for item in rows.items], labels=hot.repeat([len(r.items) for r in part], axis=0)
-    )
+    hot = np.eye(len(part), dtype=bool).repeat([len(rows.items) for rows in part], axis=0)
+    return Rows(("x",), [item for rows in part for item in rows.items], labels=hot)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gan_xla.data.sources import Arrays, Dataset
+from gan_xla.data.sources import Arrays, Dataset, field
+from gan_xla.errors import UserError
 
 SIGMA = 0.1
 RADIUS = 2.0
@@ -42,8 +43,14 @@ def points(domain, split):
 
 
 def load(data):
-    """The toy as a data set of keys x_A and x_B (float32 [n, 2]); `data` has no field that it needs."""
-    del data
+    """The toy as a data set of keys x_A and x_B (float32 [n, 2]); `data` has no field that it needs.
+
+    Raises:
+      UserError: `data` asks for images, labels or pairs.
+    """
+    for name, value in (("image_size", 0), ("channels", 2), ("labels", ()), ("paired", False)):
+        if field(data, name, value) != value:
+            raise UserError(f"data.{name}={field(data, name)!r}: the toy's points have data.{name}={value!r}")
     train, test = (
         tuple(Arrays(**{f"x_{domain}": points(domain, split)}) for domain in "AB") for split in ("train", "test")
     )

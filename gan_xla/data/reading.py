@@ -45,7 +45,6 @@ def forms(data):
     """
     image_size, load_size = sizes(data)
     fit = field(data, "fit", "stretch")
-    images.check_fit(fit)
     background = tuple(field(data, "background", images.WHITE))
     return tuple(Form(size, channel_count(data), fit, background) for size in (load_size, image_size))
 

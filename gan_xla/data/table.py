@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,6 @@ def split(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """(train, test): the first of a shuffle that the names fix are for testing, 1,999 (StarGAN's number) or a tenth."""
     if len(files) < 2:
         raise UserError(f"{files[0].parent}: one image is not enough to train and test; add more")
-    ordered = sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest())
+    ordered = sorted(files, key=lambda file: hashlib.sha256(os.fsencode(file.name)).digest())
     count = min(1999, max(1, len(files) // 10))
     return sorted(ordered[count:]), sorted(ordered[:count])

@@ -6,6 +6,7 @@ A generator or discriminator module is called as `module(x, batch_statistics, ke
 """
 
 import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import jax
 
 from gan_xla.contract import Array, Net, Tree
 from gan_xla.errors import UserError
+from gan_xla.nets import blocks
 
 
 def build(fields: Mapping[str, Any], role: str, **common) -> nn.Module:
@@ -24,20 +26,21 @@ def build(fields: Mapping[str, Any], role: str, **common) -> nn.Module:
         module's own fields.
       common: fields that every module takes.
     Raises:
-      UserError: no such module, or a field that it does not have.
+      UserError: no such module, or a field that it does not have, or of an unknown value.
     """
-    fields = dict(fields)
     where = f"model.{role.lower()}"
-    name = f"{__name__}.{fields.pop('net', None)}"
-    try:
-        module = getattr(importlib.import_module(name), role)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise UserError(f"{where}.net: there is no {role.lower()} in {name.replace('.', '/')}.py") from error
-    known = set(module.__dataclass_fields__) - {"parent", "name", *common}
+    modules = {part.name: importlib.import_module(f"{__name__}.{part.name}") for part in pkgutil.iter_modules(__path__)}
+    networks = {name: getattr(module, role) for name, module in modules.items() if hasattr(module, role)}
+    fields = {"net": None, **fields}
+    for field, choices in (("net", networks), ("output", blocks.OUTPUTS), ("norm", blocks.NORMS)):
+        if field in fields and fields[field] not in list(choices):
+            raise UserError(f"{where}.{field}={fields[field]!r} is unknown; use one of {', '.join(choices)}")
+    network = networks[fields.pop("net")]
+    known = set(network.__dataclass_fields__) - {"parent", "name", *common}
     for field in fields:
         if field not in known:
-            raise UserError(f"{where}.{field} is unknown; {name}.{role} has {', '.join(sorted(known))}")
-    return module(**fields, **common)
+            raise UserError(f"{where}.{field} is unknown; {network.__module__}.{role} has {', '.join(sorted(known))}")
+    return network(**fields, **common)
 
 
 def pair(model: Mapping[str, Any], size: int, channels: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:

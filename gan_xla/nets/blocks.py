@@ -11,6 +11,7 @@ from gan_xla.errors import UserError
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 OUTPUTS = {"sigmoid": (jax.nn.sigmoid, (0.0, 1.0)), "tanh": (jnp.tanh, (-1.0, 1.0)), "linear": (lambda x: x, None)}
+NORMS = ("batch", "instance", "instance_affine", "none")
 
 # How DCGAN (Radford et al. 2016, section 4) and most networks after it begin: weights N(0, 0.02), biases 0.
 NORMAL = {"kernel_init": nn.initializers.normal(0.02), "bias_init": nn.initializers.zeros}
@@ -44,7 +45,7 @@ class Norm(nn.Module):
             affine = self.kind == "instance_affine"
             return nn.InstanceNorm(epsilon=1e-5, use_bias=affine, use_scale=affine, param_dtype=self.param_dtype)(x)
         if self.kind != "batch":
-            raise ValueError(f"norm {self.kind!r} is none of batch, instance, instance_affine, none")
+            raise ValueError(f"norm {self.kind!r} is none of {', '.join(NORMS)}")
         # Initialisation runs outside of any mapped axis.
         axis_name = None if self.is_initializing() else self.axis_name
         return nn.BatchNorm(

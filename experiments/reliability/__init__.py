@@ -1,0 +1,1 @@
+"""What breaks, breaks cleanly: faults made on purpose, and what becomes of them."""

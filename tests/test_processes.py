@@ -1,0 +1,100 @@
+"""Several real processes train one run."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from devices import difference
+from test_main import _command, _metrics, _wait_for
+
+import gan_xla
+from gan_xla import gans, settings
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.state import create, optimizers
+
+ROOT = Path(__file__).parent.parent
+SMALL = ("--config.train.batch_size=8", "--config.optimizer.schedule=constant")
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _start(count: int, command: list[str], bits: int = 64) -> list[subprocess.Popen]:
+    """The command in `count` processes of one device each; 0: without --distributed."""
+    where = f"127.0.0.1:{_free_port()}"
+    script = [sys.executable, "tests/processes.py", str(bits)]
+    flags = "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0"
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    return [
+        subprocess.Popen(
+            [*script, *([where, str(count), str(i)] if count else []), "--", *command[1:]],
+            cwd=ROOT, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for i in range(max(count, 1))
+    ]  # fmt: skip
+
+
+def _finish(processes: list[subprocess.Popen], code: int = 0) -> list[str]:
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [code] * len(processes), "\n\n".join(outputs)
+    return outputs
+
+
+def _state64(workdir):
+    config = settings.read(workdir)
+    with jax.enable_x64(True):
+        like = jax.eval_shape(
+            lambda: create(gans.build(config), optimizers(config.optimizer, config.train.steps), config.seed)
+        )
+        wide = lambda x: jax.ShapeDtypeStruct(x.shape, np.float64 if x.dtype == np.float32 else x.dtype)  # noqa: E731
+        with Checkpoints(workdir, read_only=True) as checkpoints:
+            return checkpoints.load("last", jax.tree.map(wide, like))[1]
+
+
+def test_processes_equal_one_and_resume(tmp_path):
+    """One process, two, and two that are resumed by four."""
+    runs = {name: _command("discogan", tmp_path / name, *SMALL) for name in ("one", "two", "resumed")}
+    steps = "--config.train.steps={}"
+    _finish(_start(0, [*runs["one"], steps.format(3)]))
+    first, second = _finish(_start(2, [*runs["two"], steps.format(3)]))
+    assert "2 x cpu in 2 processes" in first and "finished at step 3" in first and "step" not in second
+    assert [row["step"] for row in _metrics(tmp_path / "two")] == [1, 2, 3]
+    _finish(_start(2, [*runs["resumed"], steps.format(1)]))
+    _finish(_start(4, [*runs["resumed"], steps.format(3)]))
+    for name in ("two", "resumed"):
+        assert difference(_state64(tmp_path / "one"), _state64(tmp_path / name)) < 1e-9
+        assert _metrics(tmp_path / name)[-1]["loss/D"] == pytest.approx(_metrics(tmp_path / "one")[-1]["loss/D"])
+
+
+LONG = ("--config.train.steps=1000000", "--config.train.steps_per_call=1", "--config.train.checkpoint_every=20")
+
+
+def test_sigterm_to_one_process_saves_and_ends_all(tmp_path):
+    processes = _start(2, _command("toy_gmm", tmp_path, *SMALL, *LONG), bits=32)
+    _wait_for(tmp_path / "checkpoints" / "20", processes[0])
+    processes[1].send_signal(signal.SIGTERM)
+    first, _ = _finish(processes)
+    assert "stopped by SIGTERM; saved at step" in first
+    model = gan_xla.load(tmp_path)
+    assert model.step >= 20 and model.translate(np.zeros((3, 2))).shape == (3, 2)
+
+
+def test_when_a_process_dies_the_others_end_with_a_clear_error_within_a_minute(tmp_path):
+    processes = _start(2, _command("toy_gmm", tmp_path, *SMALL, *LONG), bits=32)
+    _wait_for(tmp_path / "checkpoints" / "20", processes[0])
+    processes[1].kill()
+    start = time.monotonic()
+    output = processes[0].communicate(timeout=90)[0]
+    assert time.monotonic() - start < 60
+    assert processes[0].returncode == 2, output
+    assert "error: " in output and "another process of this run is gone" in output
