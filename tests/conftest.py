@@ -1,13 +1,29 @@
 """Shared by all tests."""
 
+import gc
 import os
+from pathlib import Path
+
+import pytest
 
 # Compilation is most of what the tests cost. Unoptimised programs compile several times
 # faster and mean the same. Set before jax is imported, for this process and its children.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+import jax  # noqa: E402
 
 
 def pytest_configure(config):
     """Leaves out warnings of libraries that we cannot mend."""
     config.addinivalue_line("filterwarnings", "ignore:.*load_module.*:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs():
+    """Drops compiled programs before their memory maps, of which Linux allows 65,530, crash the process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()

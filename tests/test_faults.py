@@ -83,7 +83,7 @@ def test_rollbacks_are_bounded(tmp_path, capsys):
         ("train.nonfinite=ignore", "train.nonfinite='ignore' must be one of stop, skip, rollback"),
         ("train.max_rollbacks=0", "train.max_rollbacks=0 must be a whole number from 1"),
         ("optimizer.grad_clip=-1.0", "optimizer.grad_clip=-1.0 must be 0 or more"),
-        ("train.keep_every=-1", "train.keep_every=-1 must be 0 or more"),
+        ("train.keep_every=-1", "train.keep_every=-1 must be a whole number from 0"),
     ],
 )
 def test_impossible_policies_are_clear_errors(field, message, tmp_path, capsys):
