@@ -2,14 +2,16 @@
 
 import contextlib
 import io
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ml_collections
+import numpy as np
 
 import gan_xla
-from gan_xla import settings
+from gan_xla import images, settings
 from gan_xla.errors import UserError
 from gan_xla.inference import Model
 from gan_xla.train import train
@@ -48,6 +50,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A markdown table: text in the first column, numbers in the others."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def publish(output: Path, record: Mapping, text: str, pictures: Mapping[str, np.ndarray]) -> None:
+    """Writes scores.json, scores.md and pictures (uint8 [h, w, 3] by file name) into a directory; prints the text."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "scores.json").write_text(json.dumps(record, indent=1) + "\n")
+    (output / "scores.md").write_text(text)
+    for name, picture in pictures.items():
+        images.write(output / name, picture)
+    print(text, end="")
 
 
 def median(values: Sequence) -> int:

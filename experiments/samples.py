@@ -15,7 +15,6 @@ Both write scores.json, scores.md and samples.png.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import numpy as np
 import gan_xla
 from experiments import common
 from experiments.judges import judge, spread
-from gan_xla import data, images
+from gan_xla import data
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.data.labelled import sections
 from gan_xla.errors import UserError
@@ -120,11 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = gan_xla.load(options.workdir)
     record, table, picture = options.play(options, model)
     text = f"step {model.step}, {table}\n"
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "scores.json").write_text(json.dumps({"step": model.step, **record}, indent=1) + "\n")
-    (options.output / "scores.md").write_text(text)
-    images.write(options.output / "samples.png", picture)
-    print(text, end="")
+    common.publish(options.output, {"step": model.step, **record}, text, {"samples.png": picture})
 
 
 if __name__ == "__main__":

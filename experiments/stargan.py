@@ -22,7 +22,6 @@ Both write scores.json, scores.md and translations.png.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -231,11 +230,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     own = common.table(["classifier of", "right on real held-out images", "of", "seconds to train"], rows)
     text = f"step {model.step}\n\n{own}\n\n{table}\n"
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "scores.json").write_text(json.dumps({"step": model.step, **record}, indent=1) + "\n")
-    (options.output / "scores.md").write_text(text)
-    images.write(options.output / "translations.png", picture)
-    print(text, end="")
+    common.publish(options.output, {"step": model.step, **record}, text, {"translations.png": picture})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from gan_xla.errors import UserError
 
 FINITE = 3e38  # in float32
 STEPS = 2**31 - 1  # in int32
-TURNS = ("d", "g", "dg", "gd", "d+g")  # of gan_xla.step, to import which would start JAX
+TURNS = ("d", "g", "dg", "gd", "d+g")
 NONFINITE = ("stop", "skip", "rollback")  # of gan_xla.train
 
 

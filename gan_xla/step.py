@@ -10,10 +10,9 @@ import optax
 from gan_xla import image_pool
 from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
+from gan_xla.limits import TURNS
 from gan_xla.ranges import normalise
 from gan_xla.state import Optimizer, Player, TrainState
-
-TURNS = ("d", "g", "dg", "gd", "d+g")
 
 
 def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step: Array) -> Player:
