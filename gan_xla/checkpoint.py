@@ -46,8 +46,7 @@ def _misfit(saved: dict[str, list], like: dict[str, list]) -> str:
 
 
 class Checkpoints:
-    """The checkpoints of one run, written in the background. A context manager: leaving it
-    waits until the last one is on disk.
+    """The checkpoints of one run, a context manager.
 
     The newest `KEEP` stay, and those of steps that are multiples of `keep_every`. A checkpoint is
     written aside and renamed, so that a killed process leaves none that is half.
@@ -71,18 +70,8 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *exc):
-        try:
-            if kind is None:
-                self._wait()
-        finally:
-            self._manager.close()
-
-    def _wait(self) -> None:
-        try:
-            self._manager.wait_until_finished()
-        except Exception as error:  # Orbax passes on whatever its writing thread met
-            raise self._unwritten(_reason(error)) from error
+    def __exit__(self, *exc):
+        self._manager.close()
 
     def _unwritable(self, size: int) -> str:
         """Why a disk cannot take `size` bytes, or "": said before Orbax's threads print their own tracebacks."""
@@ -110,15 +99,16 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def save(self, step: int, state: Any) -> None:
-        """Saves a tree of arrays; returns when it is copied off the devices.
+        """Saves a tree of arrays; returns when it is on disk.
+
+        Training waits for it: steps taken meanwhile would be lost to a kill on top of the interval.
 
         Raises:
-          UserError: this one, or the one before, cannot be written.
+          UserError: it cannot be written.
         """
         if step == self.latest():
             return
-        # Copied, because the step that comes next writes into the state's memory.
-        host = jax.tree.map(np.array, state)
+        host = jax.tree.map(np.asarray, state)
         if not_now := self._unwritable(sum(x.nbytes for x in jax.tree.leaves(host))):
             raise self._unwritten(not_now)
         about = {"format": FORMAT, "gan_xla": gan_xla.__version__}
@@ -127,6 +117,7 @@ class Checkpoints:
             self._manager.save(
                 step, args=ocp.args.Composite(state=ocp.args.StandardSave(host), about=ocp.args.JsonSave(about))
             )
+            self._manager.wait_until_finished()
         except Exception as error:  # Orbax passes on whatever its writing thread met
             raise self._unwritten(_reason(error)) from error
 
@@ -173,7 +164,6 @@ class Checkpoints:
         Raises:
           UserError: as `restore`, or all are damaged.
         """
-        self._wait()
         damaged = []
         for step in reversed(self.steps()):
             try:

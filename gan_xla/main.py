@@ -140,6 +140,9 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files need not be of the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     values = None
     try:
         values, spec = _parse(list(sys.argv if argv is None else argv))

@@ -15,6 +15,7 @@ from devices import configure
 from test_main import _assert_same_state, _command, _metrics, _state
 
 import gan_xla
+from experiments.reliability import faults
 from gan_xla import gans, lock
 from gan_xla.checkpoint import FORMAT, Checkpoints, Damaged
 from gan_xla.errors import UserError
@@ -30,20 +31,9 @@ TOY = ("--config.train.log_every=1", "--config.train.checkpoint_every=1", "--con
 
 
 @pytest.fixture
-def poisoned(monkeypatch):
-    """The toy's points, of which one that the third step shows is not a number."""
-    from gan_xla.data import gmm, pipeline
-
-    shown = pipeline._permutation(gmm.TRAIN, 0, 0, 0)[2 * 8]
-    points = gmm.points
-
-    def poisoned(domain, split):
-        x = points(domain, split)
-        if (domain, split) == ("A", "train"):
-            x[shown] = np.nan
-        return x
-
-    monkeypatch.setattr(gmm, "points", poisoned)
+def poisoned():
+    with faults.poison(8):
+        yield
 
 
 def _finite(workdir) -> bool:

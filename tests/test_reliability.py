@@ -9,6 +9,7 @@ from experiments.reliability import faults, kills
 def test_kills_at_random_moments_lose_nothing_but_the_steps_since_the_last_checkpoint(tmp_path):
     result = kills.play(5, interval=10, seed=1, root=tmp_path)
     assert result["kills"] == 5 and result["unreadable newest checkpoints"] == 0
+    assert result["most steps lost"] <= 10
     assert result["missing or double lines of metrics.jsonl"] == 0
     assert result["arrays that differ from the undisturbed run's"] == 0
 

@@ -108,6 +108,13 @@ def test_a_config_file_with_a_mistake_is_named_with_its_line(source, message, tm
     assert re.search(f"error: --config=.*{message}", capsys.readouterr().err)
 
 
+def test_a_config_of_another_method_names_the_missing_field(tmp_path, capsys):
+    assert main(["main", "--config=discogan:quick", "--config.gan=cyclegan", f"--workdir={tmp_path / 'run'}"]) == 2
+    message = capsys.readouterr().err
+    assert "gan='cyclegan' needs the field 'pool_size'" in message and "--config=cyclegan" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_all_fields_that_differ_from_a_run_are_named_up_to_five(tmp_path):
     settings.freeze(settings.load("discogan"), tmp_path)
     changed = ("seed=1", "data.flip=True", "loss.gan_weight=2", "optimizer.b1=0.9", "train.batch_size=8")

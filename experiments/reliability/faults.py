@@ -76,9 +76,9 @@ def full_disk(root: Path, straight: Path) -> list[dict]:
 
 
 @contextlib.contextmanager
-def _poison() -> Iterator[None]:
-    """One of the training points that the third step shows is not a number."""
-    shown, points = pipeline._permutation(gmm.TRAIN, 0, 0, 0)[2 * BATCH], gmm.points
+def poison(batch_size: int) -> Iterator[None]:
+    """One of the toy's training points that the third step shows is not a number."""
+    shown, points = pipeline._permutation(gmm.TRAIN, 0, 0, 0)[2 * batch_size], gmm.points
 
     def poisoned(domain: str, split: str) -> np.ndarray:
         x = points(domain, split)
@@ -95,7 +95,7 @@ def nonfinite(root: Path) -> list[dict]:
     rows = []
     for policy in ("stop", "skip", "rollback"):
         workdir = root / policy
-        with _poison():
+        with poison(BATCH):
             code, line = _told(*command(workdir, 1, STEPS), f"--config.train.nonfinite={policy}")
         step, state = newest(workdir)
         outcome = (

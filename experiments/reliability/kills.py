@@ -6,16 +6,18 @@ A run of the 2-D toy is killed with SIGKILL again and again, two times in five a
 directory is seen, else after a random time, and each time the same command goes on. At last the run ends a
 few steps after its last checkpoint, and so does an undisturbed run of as many steps. Prints, and writes into
 kills.json: the kills; how many of them were during a checkpoint's writing; newest checkpoints that could not be
-read; the most steps lost to a kill, against `--interval`, the steps between checkpoints (writing goes on
-beside training, so what is lost can be an interval and the steps of one writing); lines of metrics.jsonl that
-are missing or double; and whether the parameters at the end are equal bit for bit. Exits with 1 unless all is well.
+read; the most steps lost to a kill, which may not be more than `--interval`, the steps between checkpoints;
+lines of metrics.jsonl that are missing or double; and whether the parameters at the end are equal bit for bit.
+Exits with 1 unless all is well.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,10 +43,16 @@ def command(workdir: Path, interval: int, steps: int) -> list[str]:
     return ["main", "--config=toy_gmm", f"--workdir={workdir}", *(f"--config.train.{k}={v}" for k, v in train.items())]
 
 
+def _die_together() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def live(argv: list[str], log: Path) -> None:
-    """A process's life: the command, its output into a file."""
+    """A process's life: the command, its output into a file; it ends with this script."""
     from gan_xla.main import main
 
+    threading.Thread(target=_die_together, daemon=True).start()
     with log.open("a") as file:
         sys.stdout = sys.stderr = file
         raise SystemExit(main(argv))
@@ -153,7 +161,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "kills.json").write_text(json.dumps(result, indent=1) + "\n")
     wrong = ("unreadable newest checkpoints", "missing or double lines of metrics.jsonl")
-    if any(result[name] for name in (*wrong, "arrays that differ from the undisturbed run's")):
+    lost = result["most steps lost"] > result["steps between checkpoints"]
+    if lost or any(result[name] for name in (*wrong, "arrays that differ from the undisturbed run's")):
         raise SystemExit(1)
 
 

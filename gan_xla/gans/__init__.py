@@ -16,9 +16,17 @@ def build(config: ml_collections.ConfigDict, axis_name: str | None = None) -> Ga
       config: the whole config; only the method's file reads it.
       axis_name: mapped axis over which devices share a batch, or None.
     Raises:
-      UserError: there is no such method, or a field has an impossible value.
+      UserError: there is no such method, or a field is missing or has an impossible value.
     """
     names = [module.name for module in pkgutil.iter_modules(__path__)]
     if config.gan not in names:
         raise UserError(f"gan={config.gan!r} is unknown; use one of {', '.join(names)}")
-    return importlib.import_module(f"{__name__}.{config.gan}").build(config, axis_name=axis_name)
+    try:
+        return importlib.import_module(f"{__name__}.{config.gan}").build(config, axis_name=axis_name)
+    except AttributeError as error:
+        if not (error.args and isinstance(error.args[0], KeyError)):  # so ConfigDict says that it has no such field
+            raise
+        raise UserError(
+            f"gan={config.gan!r} needs the field {error.args[0].args[0]}, which this config has not; "
+            f"start from a config of that method, such as --config={config.gan}"
+        ) from error
