@@ -9,6 +9,7 @@ from gan_xla.errors import UserError
 FINITE = 3e38  # in float32
 STEPS = 2**31 - 1  # in int32
 TURNS = ("d", "g", "dg", "gd", "d+g")
+DTYPES = ("float32", "bfloat16")
 NONFINITE = ("stop", "skip", "rollback")  # of gan_xla.train
 
 
@@ -87,6 +88,8 @@ RULES = {
     "sample_every": COUNT,
     "checkpoint_every": COUNT,
     "steps_per_call": COUNT,
+    "accumulate": COUNT,
+    "dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
     "max_rollbacks": COUNT,
     "nonfinite": Rule(lambda policy: policy in NONFINITE, f"one of {', '.join(NONFINITE)}"),
 }

@@ -67,16 +67,17 @@ def describe() -> str:
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}{processes}"
 
 
-def rows(batch_size: int, devices: Sequence[jax.Device] | None = None) -> slice:
+def rows(batch_size: int, accumulate: int = 1, devices: Sequence[jax.Device] | None = None) -> slice:
     """The rows of the global batch that this process takes.
 
     Raises:
-      UserError: the batch does not divide over the devices.
+      UserError: the batch does not divide over the devices, or a device's share into `accumulate` parts.
     """
     count = len(devices or jax.devices())
-    if batch_size < 1 or batch_size % count:
-        fix = f"use a multiple of {count}" if count > 1 else "use 1 or more"
-        raise UserError(f"train.batch_size={batch_size} cannot be shared by {count} device(s); {fix}")
+    if batch_size < 1 or batch_size % (count * accumulate):
+        fix = f"use a multiple of {count * accumulate}" if count * accumulate > 1 else "use 1 or more"
+        parts = f" in train.accumulate={accumulate} parts each" if accumulate > 1 else ""
+        raise UserError(f"train.batch_size={batch_size} cannot be shared by {count} device(s){parts}; {fix}")
     share = batch_size // jax.process_count()
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
 

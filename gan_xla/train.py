@@ -55,7 +55,7 @@ def _batches(
         start=start,
         stop=stop,
         origin=(phase.start, phase.rows),
-        rows=parallel.rows(batch_size),
+        rows=parallel.rows(batch_size, config.train.accumulate),
         steps_per_call=config.train.steps_per_call,
         image_size=config.data.image_size,
         load_size=config.data.load_size,
@@ -154,7 +154,14 @@ class Loop:
         """The mapped steps of a phase; the call at step s runs program s modulo their number."""
         turns = self._gan.turns
         cycles = [turns] if self._config.train.steps_per_call > 1 else [(turn,) for turn in turns]
-        step = partial(make_step, self._gan, self._optimizer, axis_name=parallel.AXIS, phase=phase)
+        step = partial(
+            make_step,
+            self._gan,
+            self._optimizer,
+            axis_name=parallel.AXIS,
+            phase=phase,
+            accumulate=self._config.train.accumulate,
+        )
         made = {cycle: parallel.map_step(step(cycle)) for cycle in set(cycles)}
         return [made[cycle] for cycle in cycles]
 

@@ -61,7 +61,8 @@ def final_state(config: ConfigDict, devices):
     state = create(gan, optimizer, seed=0)
     state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     generator = np.random.default_rng(1)
-    step = parallel.map_step(make_step(gan, optimizer, config.train.turns, parallel.AXIS), devices)
+    step = make_step(gan, optimizer, config.train.turns, parallel.AXIS, accumulate=config.train.accumulate)
+    step = parallel.map_step(step, devices)
     for _ in range(STEPS):
         batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B", "x")}
         if gan.labels:

@@ -53,7 +53,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     if not (loss.gan_weight or loss.lambda_A or loss.lambda_B):
         raise UserError("loss.gan_weight, loss.lambda_A and loss.lambda_B are all 0; nothing would be learnt")
     size, pool_size = config.data.image_size, config.train.pool_size
-    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
+    generator, discriminator = nets.pair(config, axis_name)
     chains = translation.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
     disc_terms, _ = losses.adversarial(loss.adversarial)
     return Gan(

@@ -96,7 +96,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     chains = CHAINS[loss.objective]
     disc_terms, _ = losses.adversarial(loss.adversarial)
     size = config.data.image_size
-    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
+    generator, discriminator = nets.pair(config, axis_name)
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size),
         generate=translation.make_generate(generator, chains),

@@ -58,7 +58,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
     """
     loss, latent = ml_collections.FrozenConfigDict(config.loss), config.model.latent
     size, channels = config.data.image_size, config.data.channels
-    generator, discriminator = nets.pair(config.model, size, channels, axis_name)
+    generator, discriminator = nets.pair(config, axis_name)
     if loss.penalty != "none" and discriminator.norm == "batch":
         raise UserError(
             f"loss.penalty={loss.penalty!r} is on each sample's own gradient, which batch norm mixes; set "

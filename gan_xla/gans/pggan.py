@@ -10,7 +10,7 @@ import ml_collections
 
 from gan_xla import label_space, losses, nets
 from gan_xla import latent as latents
-from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
 from gan_xla.label_space import LabelSpace
 from gan_xla.nets import blocks, progressive
@@ -85,6 +85,16 @@ def _alpha(phase: Phase, step: Array | int) -> Array | float:
     return jnp.clip((step - phase.start) / length, 0, 1) if length else 1.0
 
 
+def _apply(module, params: Tree, x: Array, ctx: Ctx):
+    """A network at the level of the phase."""
+    alpha = _alpha(ctx.phase, ctx.step)
+
+    def call(params, x):
+        return module.apply({"params": params}, x, _level(ctx.phase), alpha)
+
+    return nets.economical(module, call)(params, x)
+
+
 def _fooled(real_scores: Array, fake_scores: Array, before: Array, ctx: Ctx, axis_name: str | None) -> Array:
     """Running mean, anew after each fade, of the share of fakes that D scores above the real ones' mean."""
     mean = (lambda x: jnp.mean(x)) if axis_name is None else (lambda x: jax.lax.pmean(jnp.mean(x), axis_name))
@@ -99,7 +109,7 @@ def _make_losses(
     """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D's only statistic is how well it is fooled."""
 
     def judge(params, x, ctx):
-        return discriminator.apply({"params": params}, x, _level(ctx.phase), _alpha(ctx.phase, ctx.step))
+        return _apply(discriminator, params, x, ctx)
 
     def classify(logits, label):
         """The AC-GAN term (Odena et al. 2017); 0 without labels."""
@@ -153,7 +163,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     growth = Growth(**{field: config.growth[field] for field in Growth._fields})
     levels, length = phases(growth, config.data.image_size, config.train.steps_per_call)
     latent, count = config.model.latent, labels.size if labels else 0
-    common = dict(size=config.data.image_size, channels=config.data.channels, labels=count)
+    common = nets.common(config, axis_name) | dict(channels=config.data.channels, labels=count)
     generator = nets.build(config.model.generator, "Generator", latent=latent, **common)
     discriminator = nets.build(config.model.discriminator, "Discriminator", **common)
     disc_loss, gen_loss = _make_losses(discriminator, labels, loss, axis_name)
@@ -166,7 +176,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
 
     def draw(gen_params, gen_stats, z, label, ctx):
         z = z if labels is None else jnp.concatenate([z, label], axis=-1)
-        return generator.apply({"params": gen_params}, z, _level(ctx.phase), _alpha(ctx.phase, ctx.step))
+        return _apply(generator, gen_params, z, ctx)
 
     def generate(gen_params, gen_stats, batch, ctx):
         z = latents.noise(ctx, latent)

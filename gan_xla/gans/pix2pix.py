@@ -61,7 +61,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         return jnp.concatenate([batch[source], y], axis=-1)  # [n, h, w, 2c]
 
     view = beside_source if loss.conditional else translation.unconditional
-    generator, discriminator = nets.pair(config.model, size, config.data.channels, axis_name)
+    generator, discriminator = nets.pair(config, axis_name)
     disc_terms, _ = losses.adversarial(loss.adversarial)
     return Gan(
         init=translation.make_init(generator, discriminator, chains, size, seen=2 if loss.conditional else 1),

@@ -73,7 +73,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     """
     labels = label_space.of(config.data)
     size, channels = config.data.image_size, config.data.channels
-    common = dict(size=size, axis_name=axis_name)
+    common = nets.common(config, axis_name)
     generator = nets.build(config.model.generator, "Generator", channels=channels, **common)
     discriminator = nets.build(config.model.discriminator, "Discriminator", labels=labels.count, **common)
     disc_loss, gen_loss = _make_losses(discriminator, labels, ml_collections.FrozenConfigDict(config.loss))

@@ -7,11 +7,12 @@ A generator or discriminator module is called as `module(x, batch_statistics, ke
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_xla.contract import Array, Net, Tree
 from gan_xla.errors import UserError
@@ -43,19 +44,22 @@ def build(fields: Mapping[str, Any], role: str, **common) -> nn.Module:
     return network(**fields, **common)
 
 
-def pair(model: Mapping[str, Any], size: int, channels: int, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
+def common(config: Any, axis_name: str | None) -> dict[str, Any]:
+    """The fields that all networks of a config take."""
+    return dict(size=config.data.image_size, axis_name=axis_name, dtype=config.train.dtype, remat=config.train.remat)
+
+
+def pair(config: Any, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) of the config's `model` section, as `build`.
 
     Args:
-      model: the section.
-      size: height and width of the training images; 0 for points.
-      channels: of an image, or dimensions of a point.
+      config: the whole of it.
       axis_name: mapped axis that shares batch statistics.
     """
-    common = dict(size=size, axis_name=axis_name)
+    shared = common(config, axis_name)
     return (
-        build(model["generator"], "Generator", channels=channels, **common),
-        build(model["discriminator"], "Discriminator", **common),
+        build(config.model.generator, "Generator", channels=config.data.channels, **shared),
+        build(config.model.discriminator, "Discriminator", **shared),
     )
 
 
@@ -90,7 +94,25 @@ def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, 
             return jax.tree.map(lambda y: y[0], apply(module, net, x[None], "batch", keys)[0])
 
         return jax.vmap(alone)(x, keys), stats
-    y, updated = module.apply(
-        {"params": params, "batch_stats": stats}, x, statistics == "batch", keys, mutable=["batch_stats"]
-    )
+
+    def call(params, x):
+        variables = {"params": params, "batch_stats": stats}
+        return module.apply(variables, x, statistics == "batch", keys, mutable=["batch_stats"])
+
+    y, updated = economical(module, call)(params, x)
     return y, updated.get("batch_stats", stats)
+
+
+def economical(module: nn.Module, call: Callable) -> Callable:
+    """`call(params, x)`, which applies `module`, with the module's `dtype` and `remat`, see `blocks.Network`."""
+    if module.dtype == "bfloat16":
+        inner = call
+
+        def call(params, x):
+            return _cast(inner(*_cast((params, x), jnp.bfloat16)), jnp.float32)
+
+    return jax.checkpoint(call) if module.remat else call
+
+
+def _cast(tree: Tree, dtype: Any) -> Tree:
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)

@@ -17,6 +17,22 @@ NORMS = ("batch", "instance", "instance_affine", "none")
 NORMAL = {"kernel_init": nn.initializers.normal(0.02), "bias_init": nn.initializers.zeros}
 
 
+class Network(nn.Module):
+    """What all generators and discriminators take, besides what each of them documents.
+
+    Attributes:
+      axis_name: mapped axis that shares batch statistics.
+      dtype: "bfloat16" for activations, and for parameters where they are used, in half the bits; parameters,
+        statistics and outputs stay as they are (mixed precision, Micikevicius et al. 2018).
+      remat: whether the backward pass computes the activations again, so that those of one network at a
+        time are kept (Chen et al. 2016).
+    """
+
+    axis_name: str | None = None
+    dtype: str = "float32"
+    remat: bool = False
+
+
 def normal_scale(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
     """Batch norm scales that go with `NORMAL` in those papers' code, N(1, 0.02)."""
     return 1 + NORMAL["kernel_init"](key, shape, dtype)

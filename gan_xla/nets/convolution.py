@@ -146,6 +146,17 @@ def _bind(primitive, left, right, geometry):
     return primitive.bind(left, right, geometry=geometry)
 
 
+def _widened(form):
+    """A form that computes bfloat16 in float32, for which alone XLA:CPU has fast loops."""
+
+    def widened(left, right, geometry):
+        if left.dtype != jnp.bfloat16:
+            return form(left, right, geometry)
+        return form(left.astype(jnp.float32), right.astype(jnp.float32), geometry).astype(jnp.bfloat16)
+
+    return widened
+
+
 def _primitive(name, shape, folds, plain_form, cpu_form) -> Primitive:
     """Makes one of the three bilinear primitives, without its transposes.
 
@@ -162,7 +173,7 @@ def _primitive(name, shape, folds, plain_form, cpu_form) -> Primitive:
         lambda left, right, geometry: left.update(shape=shape(left.shape, right.shape, geometry), weak_type=False)
     )
     mlir.register_lowering(primitive, mlir.lower_fun(plain_form, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(cpu_form, multiple_results=False), platform="cpu")
+    mlir.register_lowering(primitive, mlir.lower_fun(_widened(cpu_form), multiple_results=False), platform="cpu")
     batching.primitive_batchers[primitive] = partial(_batch, primitive, folds)
     return primitive
 

@@ -9,7 +9,7 @@ from gan_xla.nets.convolution import Conv, ConvTranspose
 from gan_xla.nets.encoder_decoder import channels
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Noise to 4x4, then strided transposed convolutions; batch norm and ReLU on all but the last layer.
 
     Attributes:
@@ -17,14 +17,12 @@ class Generator(nn.Module):
       width: channels of the last hidden layer; they double towards the noise, up to 8 times that.
       channels: image channels.
       output: "tanh", "sigmoid" or "linear".
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 64
     width: int = 64
     channels: int = 3
     output: str = "tanh"
-    axis_name: str | None = None
 
     size_multiple = None
 
@@ -41,11 +39,11 @@ class Generator(nn.Module):
         return blocks.OUTPUTS[self.output][0](x)
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """Strided convolutions down to 4x4, normalised from the second, then one logit; labels are planes of the input.
 
     Attributes:
-      size, width, axis_name: as the generator's.
+      size, width: as the generator's.
       norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
       spectral_norm: divide every kernel by its largest singular value.
     """
@@ -54,7 +52,6 @@ class Discriminator(nn.Module):
     width: int = 64
     norm: str = "batch"
     spectral_norm: bool = False
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None):

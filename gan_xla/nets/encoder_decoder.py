@@ -22,7 +22,7 @@ def channels(size: int, width: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(layers)]
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Image to image through a 4x4 bottleneck, or through a vector.
 
     At 64 pixels and width 64 the published network: four strided convolutions 64-128-256-512
@@ -36,7 +36,6 @@ class Generator(nn.Module):
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels.
       output: "sigmoid" or "tanh".
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 64
@@ -45,7 +44,6 @@ class Generator(nn.Module):
     upsample: str = "transpose"
     channels: int = 3
     output: str = "sigmoid"
-    axis_name: str | None = None
 
     @property
     def size_multiple(self) -> int | None:
@@ -72,18 +70,17 @@ class Generator(nn.Module):
         return blocks.OUTPUTS[self.output][0](x)
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """Strided convolutions down to 4x4, batch norm from the second, then one logit.
 
     Attributes:
       spectral_norm: divide every kernel by its largest singular value.
-      size, width, axis_name: as the generator's.
+      size, width: as the generator's.
     """
 
     size: int = 64
     width: int = 64
     spectral_norm: bool = False
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):

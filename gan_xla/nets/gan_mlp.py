@@ -14,7 +14,7 @@ def _embedded(label: Array, features: int) -> Array:
     return nn.Dense(features, use_bias=False, name="embedding")(label) if features and label.shape[-1] else label
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Noise to image through linear layers, batch norm on all hidden ones but the first, leaky ReLU.
 
     Attributes:
@@ -23,7 +23,6 @@ class Generator(nn.Module):
       hidden: units of the hidden layers.
       embedding: features of a learned embedding of the label; 0 for the label vector itself.
       output: "tanh", "sigmoid" or "linear".
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 28
@@ -31,7 +30,6 @@ class Generator(nn.Module):
     hidden: Sequence[int] = (128, 256, 512, 1024)
     embedding: int = 0
     output: str = "tanh"
-    axis_name: str | None = None
 
     size_multiple = None
 
@@ -48,20 +46,18 @@ class Generator(nn.Module):
         return blocks.OUTPUTS[self.output][0](x.reshape(-1, self.size, self.size, self.channels))
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """Image to logit through linear layers with leaky ReLU, no norm.
 
     Attributes:
       size: not needed here: the image says it.
       hidden: units of the hidden layers.
       embedding: as the generator's.
-      axis_name: not needed here: nothing is normalised.
     """
 
     size: int = 28
     hidden: Sequence[int] = (512, 256)
     embedding: int = 0
-    axis_name: str | None = None
 
     norm = "none"
 

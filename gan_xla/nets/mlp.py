@@ -17,7 +17,7 @@ def _perceptron(x: Array, layers: int, hidden: int, out: int) -> tuple[Array, li
     return x, features
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Linear layers with ReLU between them.
 
     Attributes:
@@ -25,7 +25,6 @@ class Generator(nn.Module):
       layers: number of linear layers.
       hidden: units of each hidden layer.
       channels: dimensions of a point.
-      axis_name: not needed here: nothing is normalised.
     """
 
     size: int = 0
@@ -33,7 +32,6 @@ class Generator(nn.Module):
     hidden: int = 128
     channels: int = 2
     output: str = "linear"
-    axis_name: str | None = None
 
     size_multiple = None
 
@@ -43,13 +41,12 @@ class Generator(nn.Module):
         return _perceptron(x, self.layers, self.hidden, self.channels)[0]
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """As `Generator`, with one logit."""
 
     size: int = 0
     layers: int = 5
     hidden: int = 128
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):

@@ -8,20 +8,18 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """Three strided convolutions (width x 1, 2, 4), then one logit per patch, at an eighth of the size.
 
     Attributes:
       size: not needed here: any size is judged, patch by patch.
       width: channels of the first layer.
       norm: kind of `blocks.Norm`, on all layers but the first and the last.
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 64
     width: int = 64
     norm: str = "instance"
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):

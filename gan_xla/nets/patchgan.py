@@ -24,7 +24,7 @@ def receptive_field(layers: int) -> int:
     return field
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """One logit per patch: `layers` convolutions of stride 2, then two of stride 1.
 
     At 3 layers the paper's C64-C128-C256-C512 and its last convolution, which judge 70x70
@@ -41,7 +41,6 @@ class Discriminator(nn.Module):
       judges: "patches", one logit each, so that the loss is averaged over patches; "mean", the
         average of the patches' logits, one logit an image; "image", one logit from a last
         convolution over the whole map, so for images of the training size alone.
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 256
@@ -50,7 +49,6 @@ class Discriminator(nn.Module):
     norm: str = "instance"
     spectral_norm: bool = False
     judges: str = "patches"
-    axis_name: str | None = None
 
     @property
     def receptive_field(self) -> int:

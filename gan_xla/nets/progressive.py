@@ -50,8 +50,8 @@ def halve(x: Array) -> Array:
 
 
 def lerp(old: Array, new: Array, alpha: Array | float) -> Array:
-    """From `old` at alpha 0 to `new` at alpha 1, each of them exact at its end."""
-    return (1 - alpha) * old + alpha * new
+    """From `old` at alpha 0 to `new` at alpha 1, each of them exact at its end, in the dtype of `new`."""
+    return ((1 - alpha) * old + alpha * new).astype(new.dtype)
 
 
 def pixel_norm(x: Array) -> Array:
@@ -120,7 +120,7 @@ class EqualConv(nn.Module):
         return self.operation(x, kernel * scale, padding=self.padding) + bias
 
 
-class _Progressive(nn.Module):
+class _Progressive(blocks.Network):
     """What the two networks share.
 
     Attributes:

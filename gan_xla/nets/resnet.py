@@ -8,7 +8,7 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Down to a quarter of the size, residual blocks there, and up again.
 
     c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1 in the paper's notation. Padding
@@ -23,7 +23,6 @@ class Generator(nn.Module):
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 256
@@ -34,7 +33,6 @@ class Generator(nn.Module):
     upsample: str = "transpose"
     channels: int = 3
     output: str = "tanh"
-    axis_name: str | None = None
 
     size_multiple = 4
 

@@ -8,7 +8,7 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Down to a quarter of the size, residual blocks there, and up again, on an image and label planes.
 
     Padding is with zeros (the borders of a reflected label plane would say nothing of borders), no
@@ -21,7 +21,6 @@ class Generator(nn.Module):
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
-      axis_name: not needed here: nothing is shared between samples.
     """
 
     size: int = 128
@@ -30,7 +29,6 @@ class Generator(nn.Module):
     upsample: str = "transpose"
     channels: int = 3
     output: str = "tanh"
-    axis_name: str | None = None
 
     size_multiple = 4
 
@@ -55,7 +53,7 @@ class Generator(nn.Module):
         return blocks.OUTPUTS[self.output][0](x)
 
 
-class Discriminator(nn.Module):
+class Discriminator(blocks.Network):
     """Strided convolutions with biases, no norm, then two heads without: patches and labels.
 
     Attributes:
@@ -63,14 +61,12 @@ class Discriminator(nn.Module):
       size: height and width of the images.
       width: channels of the first layer; they double with every layer.
       layers: strided convolutions, 6 in the paper; they must divide `size` by 2 each.
-      axis_name: not needed here: nothing is shared between samples.
     """
 
-    labels: int
+    labels: int = 5
     size: int = 128
     width: int = 64
     layers: int = 6
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Six levels down (width x 1, 2, 4, 8, 8, 8) and up with skips; upsample and convolve last.
 
     Normalised on all levels but the first and the innermost; dropout from the third level down
@@ -22,7 +22,7 @@ class Generator(nn.Module):
       width: channels of the first level.
       dropout: rate.
       norm: kind of `blocks.Norm`.
-      channels, output, axis_name: as in `encoder_decoder.Generator`.
+      channels, output: as in `encoder_decoder.Generator`.
     """
 
     size: int = 64
@@ -31,7 +31,6 @@ class Generator(nn.Module):
     norm: str = "instance"
     channels: int = 3
     output: str = "tanh"
-    axis_name: str | None = None
 
     @property
     def levels(self) -> int:

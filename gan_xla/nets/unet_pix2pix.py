@@ -9,7 +9,7 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 
-class Generator(nn.Module):
+class Generator(blocks.Network):
     """Strided convolutions down to one pixel and their mirror, with skips between equal sizes.
 
     At 256 pixels C64-C128-C256-C512 (5 times) and back. The outermost layers and the innermost
@@ -27,7 +27,6 @@ class Generator(nn.Module):
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
-      axis_name: mapped axis that shares batch statistics.
     """
 
     size: int = 256
@@ -38,7 +37,6 @@ class Generator(nn.Module):
     upsample: str = "transpose"
     channels: int = 3
     output: str = "tanh"
-    axis_name: str | None = None
 
     @property
     def size_multiple(self) -> int:
