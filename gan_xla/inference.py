@@ -208,21 +208,23 @@ class Model:
         return np.asarray(y if self._gan.value_range is None else to_uint8(y, self._gan.value_range))
 
 
-def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
+def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0) -> Model:
     """The trained model of the run in `workdir`.
 
     Args:
       workdir: a run's directory, local or remote.
       checkpoint: "last", or the step of one that is kept.
+      number: which one of a run of many seeds, `config.seed + number`.
     Raises:
-      UserError: no run there, no checkpoint, or one that does not fit config.json.
+      UserError: no run there, no checkpoint, one that does not fit config.json, or not so many seeds.
     """
     parallel.use_compilation_cache()
     config = settings.read(workdir)
     try:
         gan = gans.build(config)
         optimizer = state.optimizers(config.optimizer, config.train.steps)
-        like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed))
+        seeds = config.train.num_seeds
+        like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed, seeds))
     except UserError:
         raise
     except Exception as error:  # config.json may be anybody's: fields can be missing, or of any type
@@ -232,6 +234,10 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last") -> Model:
         ) from error
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, saved = checkpoints.load(str(checkpoint), like)
+    if not 0 <= number < seeds:
+        raise UserError(f"number={number}: this run has {seeds} seed(s), from number 0 on")
+    if seeds > 1:
+        saved = jax.tree.map(lambda x: x[number], saved)
     variables = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
     if saved.gen.ema is not None:
         variables["gen_raw"] = (saved.gen.params, saved.gen.stats)

@@ -88,6 +88,7 @@ RULES = {
     "sample_every": COUNT,
     "checkpoint_every": COUNT,
     "steps_per_call": COUNT,
+    "num_seeds": COUNT,
     "accumulate": COUNT,
     "dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
     "max_rollbacks": COUNT,

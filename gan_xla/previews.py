@@ -32,5 +32,7 @@ class Previewer:
     def grid(self, train_state: TrainState, phase: Phase) -> np.ndarray:
         """The picture, uint8 [h, w, 3], drawn as at test time."""
         gen, step = parallel.on_one_device((train_state.gen, train_state.step))
+        if step.ndim:  # of many seeds the first is shown
+            gen, step = jax.tree.map(lambda x: x[0], (gen, step))
         fakes = jax.device_get(self._generate(gen, step, self._batch, phase))
         return sample_grid({**self._batch, **fakes}, self._rows)

@@ -1,10 +1,10 @@
 """What a run writes and shows while it trains."""
 
 import time
-from collections.abc import Mapping
 
 import jax
 import ml_collections
+import numpy as np
 
 from gan_xla import parallel
 from gan_xla.contract import Phase, Tree
@@ -32,6 +32,7 @@ class Reporter:
         self._logs = {}
         self._first = self._last = None  # (step, time) of the first call's end and of the last scalars
         self._early = True
+        self._waited = 0.0
 
     def announce(self, phase: Phase) -> None:
         """Called before the first step of a phase, where there are several."""
@@ -42,18 +43,22 @@ class Reporter:
         """A line above the progress bar."""
         self._progress.write(text)
 
-    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase) -> None:
-        """Called when the call that took the run from step `before` to `after` was dispatched."""
+    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase, waited: float) -> None:
+        """Called when the call that took the run from step `before` to `after` was dispatched.
+
+        `waited` are the seconds since the start of the run for which data were waited for.
+        """
         self._logs.update(logs)  # turns log different things
         if self._first is None:
             jax.block_until_ready(logs)  # compilation must not count as training time
             self._first = self._last = (after, time.monotonic())
+            self._waited = waited
         elapsed = time.monotonic() - self._first[1]
         if self._hint and after - self._first[0] >= 3:
             self._estimate(after, elapsed)
         end = after == self._train.steps
         if due(self._train.log_every, before, after) or end:
-            self._scalars(after, phase.batch_size or self._train.batch_size)
+            self._scalars(after, phase.batch_size or self._train.batch_size, waited)
         early = self._early and elapsed > EARLY_SAMPLE_S
         if early or due(self._train.sample_every, before, after) or end:
             self._early = False
@@ -66,13 +71,16 @@ class Reporter:
             self.say(f"about {left / 3600:.0f} hours left on {parallel.describe()}; {self._hint}")
         self._hint = ""
 
-    def _scalars(self, step: int, batch_size: int) -> None:
-        values: Mapping[str, float] = {name: float(value) for name, value in jax.device_get(self._logs).items()}
+    def _scalars(self, step: int, batch_size: int, waited: float) -> None:
+        # Of many seeds the means are written.
+        values = {name: float(np.mean(value)) for name, value in jax.device_get(self._logs).items()}
         now = time.monotonic()
         steps, seconds = step - self._last[0], now - self._last[1]
         if steps:
-            values["images_per_s"] = steps * batch_size / seconds
-            self._progress.losses(values["images_per_s"], values)
+            values["images_per_s"] = steps * batch_size * self._train.num_seeds / seconds
+            values["input_wait"] = (waited - self._waited) / seconds
+            self._progress.losses(values)
+        self._waited = waited
         self._last = (step, now)
         self._writer.scalars(step, values)
 
@@ -84,4 +92,4 @@ class Silent:
 
     def say(self, text: str) -> None: ...
 
-    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase) -> None: ...
+    def report(self, before: int, after: int, state: TrainState, logs: Tree, phase: Phase, waited: float) -> None: ...

@@ -171,8 +171,8 @@ def resolve(
         train.epochs = 0
     if train.steps < 1 and not config.get("growth"):  # whose phases have a length
         raise UserError("train.steps or train.epochs must be 1 or more")
-    if train.num_seeds != 1:
-        raise UserError(f"train.num_seeds={train.num_seeds}: only 1 is supported so far; start one run per seed")
+    if train.num_seeds > 1 and config.get("growth"):
+        raise UserError(f"train.num_seeds={train.num_seeds}: networks that grow train alone; start one run per seed")
     cycle = len(train.turns)
     if train.steps_per_call > 1 and train.steps_per_call % cycle:
         raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")

@@ -129,8 +129,11 @@ def reset(state: TrainState, optimizer: Pair) -> TrainState:
     return state.replace(gen=gen, disc=disc)
 
 
-def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
-    """The state before the first step; a function of the method and the seed alone."""
+def create(gan: Gan, optimizer: Pair, seed: int, count: int = 1) -> TrainState:
+    """The state before the first step; a function of the method and the seed alone.
+
+    With a `count` above 1 the states of the seeds seed, seed + 1, ..., each leaf [count, ...].
+    """
 
     def player(net: Net, side: Optimizer) -> Player:
         # The state is donated to the step, so the averages need buffers of their own.
@@ -154,4 +157,6 @@ def create(gan: Gan, optimizer: Pair, seed: int) -> TrainState:
             rollbacks=jnp.zeros((), jnp.int32),
         )
 
-    return made(jax.random.key(seed))
+    if count == 1:
+        return made(jax.random.key(seed))
+    return jax.jit(jax.vmap(lambda seed: made(jax.random.key(seed))))(jnp.arange(count, dtype=jnp.uint32) + seed)

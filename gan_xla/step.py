@@ -171,6 +171,16 @@ def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, parts: 
     return state.replace(step=state.step + 1), logs
 
 
+def for_seeds(step: Callable) -> Callable:
+    """`step` for many seeds as one program: leaves of the state are [seeds, ...], of the batches [k, n, seeds, ...]."""
+
+    def steps(states, batches):
+        axes = {name: None if name == "index" else 2 for name in batches}
+        return jax.vmap(step, in_axes=(0, axes))(states, batches)
+
+    return steps
+
+
 def make_step(
     gan: Gan,
     optimizer: Pair,

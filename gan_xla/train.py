@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -18,7 +19,7 @@ from gan_xla.interrupt import Interrupt
 from gan_xla.previews import Previewer
 from gan_xla.reporter import Reporter, Silent, due
 from gan_xla.state import TrainState, create, optimizers, reset
-from gan_xla.step import make_step
+from gan_xla.step import for_seeds, make_step
 from gan_xla.writers import Progress, Writer
 
 ASK_EVERY = 50  # steps; whether a phase may end early
@@ -29,7 +30,8 @@ class NonFinite(Exception):
 
     def __init__(self, before: int, after: int, logs: Tree):
         logs = jax.device_get(logs)
-        values = {name: float(logs[name]) for name in sorted(logs, key=lambda name: (name.startswith("grad"), name))}
+        names = sorted(logs, key=lambda name: (name.startswith("grad"), name))
+        values = {name: float(np.mean(logs[name])) for name in names}
         shown = ", ".join(f"{name}={value:.4g}" for name, value in values.items() if "/" in name)
         wrong = [name for name, value in values.items() if not np.isfinite(value) and name.startswith("loss/")]
         where = f"step {after}" if after - before == 1 else f"a step of {before + 1} to {after}"
@@ -51,7 +53,7 @@ def _batches(
         dataset.train,
         others=[part.train for part in dataset.others],
         batch_size=batch_size,
-        seed=config.seed + (rollbacks << 32),
+        seed=[config.seed + number + (rollbacks << 32) for number in range(config.train.num_seeds)],
         start=start,
         stop=stop,
         origin=(phase.start, phase.rows),
@@ -78,7 +80,7 @@ class Loop:
         self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
         self._saves = [every for every in (config.train.checkpoint_every, config.train.keep_every) if every]
-        self._skipped = 0
+        self._skipped, self._waited = 0, 0.0
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
         """From step `start` to the end or to an interruption; returns the state and its step.
@@ -87,9 +89,9 @@ class Loop:
           NonFinite: an update was not made, and `train.nonfinite` is not "skip".
         """
         steps, count = self._config.train.steps, len(self._gan.phases)
-        self._skipped = int(state.skipped)
+        self._skipped = int(np.sum(state.skipped))
         for number in range(count):
-            phase, *later = self._gan.schedule(int(state.early))[number:]
+            phase, *later = self._gan.schedule(int(np.max(state.early)))[number:]
             end = min(later[0].start, steps) if later else steps
             if start >= end:
                 continue
@@ -113,15 +115,15 @@ class Loop:
           The state, its step, and whether the run was asked to leave.
         """
         train, logs, after, asked = self._config.train, {}, start, False
-        batches = _batches(self._config, self._dataset, phase, start, end, int(state.rollbacks))
-        for before, batch in zip(range(start, end, train.steps_per_call), batches, strict=False):
+        batches = _batches(self._config, self._dataset, phase, start, end, int(np.max(state.rollbacks)))
+        for before, batch in zip(range(start, end, train.steps_per_call), self._timed(batches), strict=False):
             previous = logs
             state, logs = programs[before % len(programs)](state, batch)
             # One call stays in flight while the host prepares the next, but no more, so that
             # an interruption is answered after a step.
             self._check(before, previous)
             after = before + train.steps_per_call
-            self._reporter.report(before, after, state, logs, phase)
+            self._reporter.report(before, after, state, logs, phase, self._waited)
             asked = bool(self._interrupt.requested(after))
             grown = planned and due(ASK_EVERY, before, after) and self._ready(state)
             if grown:
@@ -135,11 +137,21 @@ class Loop:
                 break
         return state, after, asked
 
+    def _timed(self, batches: Iterator[Tree]) -> Iterator[Tree]:
+        """The batches; how long each was waited for is counted."""
+        while True:
+            start = time.monotonic()
+            batch = next(batches, None)
+            self._waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
+
     def _check(self, after: int, logs: Tree) -> None:
         """Waits for a call; raises if it could not make an update that it should have made."""
         if not logs:
             return
-        skipped = int(logs["skipped_updates"])
+        skipped = int(np.sum(logs["skipped_updates"]))
         if skipped > self._skipped:
             fault = NonFinite(after - self._config.train.steps_per_call, after, logs)
             if self._config.train.nonfinite != "skip":
@@ -162,15 +174,16 @@ class Loop:
             phase=phase,
             accumulate=self._config.train.accumulate,
         )
-        made = {cycle: parallel.map_step(step(cycle)) for cycle in set(cycles)}
+        several = for_seeds if self._config.train.num_seeds > 1 else lambda step: step
+        made = {cycle: parallel.map_step(several(step(cycle))) for cycle in set(cycles)}
         return [made[cycle] for cycle in cycles]
 
 
 def _resume(config, checkpoints: Checkpoints, gan, optimizer, rollbacks: int = 0) -> tuple[TrainState, int]:
     """The newest state that can be read, or the first one; and its step."""
-    found = checkpoints.newest(jax.eval_shape(partial(create, gan, optimizer, config.seed)))
-    step, state = found or (0, create(gan, optimizer, config.seed))
-    return state.replace(rollbacks=np.int32(max(rollbacks, int(state.rollbacks)))), step
+    new = partial(create, gan, optimizer, config.seed, config.train.num_seeds)
+    step, state = checkpoints.newest(jax.eval_shape(new)) or (0, new())
+    return state.replace(rollbacks=np.maximum(state.rollbacks, np.int32(rollbacks))), step
 
 
 def _give_up(fault: NonFinite, train: ml_collections.ConfigDict, rollbacks: int, last: int | None) -> None:
@@ -208,7 +221,7 @@ class Run:
         config, rollbacks = self._config, 0
         while True:
             state, start = _resume(config, checkpoints, self._gan, self._optimizer, rollbacks)
-            rollbacks = int(state.rollbacks)
+            rollbacks = int(np.max(state.rollbacks))
             if start >= config.train.steps:
                 return state, start
             if parallel.is_first():

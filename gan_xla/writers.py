@@ -139,7 +139,8 @@ class Progress(tqdm):
         interval = 0.5 if sys.stderr.isatty() else 10
         super().__init__(initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True, desc="train")
 
-    def losses(self, images_per_s: float, values: Mapping[str, float]) -> None:
-        """Shows the players' total losses beside the bar."""
+    def losses(self, values: Mapping[str, float]) -> None:
+        """Shows the speed, the share of the time spent waiting for data, and the players' total losses."""
         shown = {name.removeprefix("loss/"): f"{values[name]:.3f}" for name in ("loss/D", "loss/G") if name in values}
-        self.set_postfix({"images/s": f"{images_per_s:.0f}", **shown}, refresh=False)
+        speed = {"images/s": f"{values['images_per_s']:.0f}", "wait": f"{values['input_wait']:.0%}"}
+        self.set_postfix({**speed, **shown}, refresh=False)

@@ -18,14 +18,11 @@ from gan_xla.nets import blocks, patchgan, resnet, stargan, unet_pix2pix
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
-from torch_networks import (  # noqa: E402
-    PatchGAN,
-    ResNet,
-    StarDiscriminator,
-    StarGenerator,
-    UNet,
-    flax_variables,
-)
+from torch_networks import flax_variables  # noqa: E402
+
+from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet  # noqa: E402
+from experiments.benchmarks.torch_pix2pix import UNet  # noqa: E402
+from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator  # noqa: E402
 
 KEYS = json.loads(Path(__file__).with_name("torch_keys.json").read_text())
 

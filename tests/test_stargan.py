@@ -81,7 +81,7 @@ def test_the_gradient_penalty_is_two_sided_and_between_real_and_fake():
         np.testing.assert_allclose(squares, ((norm - 1) ** 2).mean(), rtol=1e-12)
 
 
-SIZE, WIDTH, BATCH = 16, 4, 5
+SIZE, BATCH = 16, 5
 
 
 def _config():
@@ -89,46 +89,6 @@ def _config():
     config.model.discriminator.layers = 2
     config.optimizer.schedule = "constant"
     return config
-
-
-class Trainer:
-    """StarGAN's D and G steps in PyTorch, attributes as labels."""
-
-    def __init__(self, torch, generator, discriminator):
-        self._torch, self.g, self.d = torch, generator, discriminator
-        self._adam_g, self._adam_d = (
-            torch.optim.Adam(net.parameters(), 1e-4, (0.5, 0.999)) for net in (self.g, self.d)
-        )
-
-    def _generate(self, x, label):
-        planes = label[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        return self.g(self._torch.cat([x, planes], 1))
-
-    def _classify(self, logits, label):
-        loss = self._torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="sum")
-        return loss / len(label)
-
-    def d_step(self, x, label, target, epsilon):
-        fake = self._generate(x, target).detach()
-        real_src, real_cls = self.d(x)
-        between = (epsilon * x + (1 - epsilon) * fake).requires_grad_(True)
-        (slope,) = self._torch.autograd.grad(self.d(between)[0].sum(), between, create_graph=True)
-        penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
-        loss = -real_src.mean() + self.d(fake)[0].mean() + self._classify(real_cls, label) + 10 * penalty
-        self._adam_d.zero_grad()
-        loss.backward()
-        self._adam_d.step()
-        return loss.item()
-
-    def g_step(self, x, label, target):
-        fake = self._generate(x, target)
-        src, cls = self.d(fake)
-        back = (self._generate(fake, label) - x).abs().mean()
-        loss = -src.mean() + self._classify(cls, target) + 10 * back
-        self._adam_g.zero_grad()
-        loss.backward()
-        self._adam_g.step()
-        return loss.item()
 
 
 def _batches(count):
@@ -141,11 +101,13 @@ def _batches(count):
 
 def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
     torch = pytest.importorskip("torch")
-    from torch_networks import StarDiscriminator, StarGenerator, flax_variables
+    from torch_networks import flax_variables
+
+    from experiments.benchmarks import torch_common, torch_stargan
 
     torch.manual_seed(0)
     config = _config()
-    trainer = Trainer(torch, StarGenerator(WIDTH, 1, 5).double(), StarDiscriminator(WIDTH, 2, 5, SIZE).double())
+    trainer = torch_stargan.trainer(config, torch_common.Setup(dtype=torch.float64))
     with jax.enable_x64(True):
         gan, optimizer = gans.build(config), optimizers(config.optimizer, 3)
         state = create(gan, optimizer, 0)
@@ -162,8 +124,9 @@ def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
             state, logs = step(state, {k: v[None] for k, v in {**batch, "index": np.arange(BATCH)}.items()})
             tensors = [torch.tensor(batch[k]) for k in ("x", "label", "target")]
             tensors[0] = tensors[0].permute(0, 3, 1, 2)
-            np.testing.assert_allclose(logs["loss/D"], trainer.d_step(*tensors, epsilon), rtol=1e-9)
-        np.testing.assert_allclose(logs["loss/G"], trainer.g_step(*tensors), rtol=1e-9)
+            losses = [loss.item() for loss in trainer.step(*tensors, epsilon)]
+            np.testing.assert_allclose(logs["loss/D"], losses[0], rtol=1e-9)
+        np.testing.assert_allclose(logs["loss/G"], losses[1], rtol=1e-9)
         for mine, net in ((state.gen.params, trainer.g), (state.disc.params, trainer.d)):
             compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)  # noqa: E731
             jax.tree.map(compare, mine, flax_variables(net)[0])

@@ -71,7 +71,7 @@ def batches(
     Args:
       sources: the training sources of a data set; each is shuffled on its own.
       batch_size: rows of the global batch.
-      seed: an int; with the step it decides everything.
+      seed: an int; with the step it decides everything. Several: the batches of each, side by side.
       start: the first step.
       stop: the step after the last.
       others: sources of further data sets with the same keys; they take turns, a step each.
@@ -84,7 +84,7 @@ def batches(
       resolution: height and width to which images are shrunk at last, by the means of
         blocks (PGGAN, appendix B); default: none.
     Returns:
-      an iterator of dicts: the sources' keys [k, n_local, ...] in their own
+      an iterator of dicts: the sources' keys [k, n_local, ...] ([k, n_local, seeds, ...]) in their own
       dtype, where images are uint8 [k, n_local, h, w, c] and other rows pass
       untouched, and `index` (int32 [k, n_local]), the row's number in the
       global batch. The arrays are read-only. Closing it stops the reading.
@@ -98,7 +98,8 @@ def batches(
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
     form = (image_size, flip, resolution)
-    readers = [[_reader(source, next(number), seed, *form) for source in sources] for sources in groups]
+    seeds = np.atleast_1d(seed).tolist()
+    readers = [[_readers(source, next(number), seeds, *form) for source in sources] for sources in groups]
     spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in groups[0] for key, row in source.spec.items()}
     dtypes = [dtype for _, dtype in spec.values()]
     failures = {}
@@ -161,6 +162,14 @@ def _iterate(dataset, keys, failures):
         if failed >= 0:
             raise failures[int(failed)]
         yield dict(zip(keys, arrays))
+
+
+def _readers(source, number, seeds, *form):
+    """As `_reader`, of one seed, or of several whose arrays [k, n, seeds, ...] are side by side."""
+    if len(seeds) == 1:
+        return _reader(source, number, seeds[0], *form)
+    readers = [_reader(source, number, seed, *form) for seed in seeds]
+    return lambda positions: [np.stack(rows, axis=2) for rows in zip(*(read(positions) for read in readers))]
 
 
 def _reader(source, number, seed, image_size, flip, resolution):
