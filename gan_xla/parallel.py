@@ -82,6 +82,11 @@ def rows(batch_size: int, accumulate: int = 1, devices: Sequence[jax.Device] | N
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
 
 
+def share(batch_size: int) -> int:
+    """Rows of the global batch that each device takes."""
+    return batch_size // jax.device_count()
+
+
 def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Callable:
     """Runs `step(state, batches) -> (state, logs)` on all devices at once.
 

@@ -12,6 +12,7 @@ import numpy as np
 from etils import epath
 
 from gan_xla import data, gans, lock, parallel, settings
+from gan_xla.ahead import Ahead
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.contract import Phase, Tree
 from gan_xla.errors import UserError
@@ -81,6 +82,7 @@ class Loop:
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
         self._saves = [every for every in (config.train.checkpoint_every, config.train.keep_every) if every]
         self._skipped, self._waited = 0, 0.0
+        self._ahead, self._made = Ahead(), {}
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
         """From step `start` to the end or to an interruption; returns the state and its step.
@@ -95,9 +97,11 @@ class Loop:
             end = min(later[0].start, steps) if later else steps
             if start >= end:
                 continue
-            programs = self._programs(phase)
             if count > 1:
                 self._reporter.announce(phase)
+            self._ahead.wait()
+            programs = self._programs(phase)
+            self._next = later[0] if later and end < steps else None
             for begin, stop in itertools.pairwise(sorted({phase.start, min(phase.fades_until, end), end})):
                 if start == begin and phase.resets:
                     state = reset(state, self._optimizer)
@@ -124,6 +128,9 @@ class Loop:
             self._check(before, previous)
             after = before + train.steps_per_call
             self._reporter.report(before, after, state, logs, phase, self._waited)
+            if self._next:
+                self._ahead.start(self._programs(self._next), state, batch, self._next)
+                self._next = None
             asked = bool(self._interrupt.requested(after))
             grown = planned and due(ASK_EVERY, before, after) and self._ready(state)
             if grown:
@@ -163,7 +170,12 @@ class Loop:
         return self._gan.ready is not None and bool(self._gan.ready(parallel.on_one_device(state.disc.stats)))
 
     def _programs(self, phase) -> list:
-        """The mapped steps of a phase; the call at step s runs program s modulo their number."""
+        """The mapped steps of a phase, made once; the call at step s runs program s modulo their number."""
+        if phase not in self._made:
+            self._made = {phase: self._make_programs(phase)}
+        return self._made[phase]
+
+    def _make_programs(self, phase) -> list:
         turns = self._gan.turns
         cycles = [turns] if self._config.train.steps_per_call > 1 else [(turn,) for turn in turns]
         step = partial(
