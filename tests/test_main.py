@@ -85,7 +85,8 @@ def test_every_config_trains_and_resumes_bit_for_bit(config, tmp_path, capsys):
         assert main(_command(config, resumed, constant, f"--config.train.steps={steps}")) == 0
     _assert_same_state(resumed, straight)
     for one, other in zip(_metrics(straight), _metrics(resumed), strict=True):
-        shared = one.keys() & other.keys() - {"images_per_s", "input_wait"}  # a turn that was not played yet has no losses
+        # A turn that was not played yet has no losses.
+        shared = one.keys() & other.keys() - {"images_per_s", "input_wait"}
         assert {"step", "skipped_updates"} < shared and all(one[name] == other[name] for name in shared)
 
 

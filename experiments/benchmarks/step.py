@@ -1,142 +1,117 @@
 """Speed of the training step, alone or beside PyTorch.
 
-  python -m experiments.benchmarks.step --config=configs/discogan.py --batch_size=16 --steps=5 [--against=torch]
+  python -m experiments.benchmarks.step --config=configs/cyclegan.py --batch_size=1 --image_size=128 --steps=5 \
+    [--dtype=bfloat16] [--set=model.generator.width=32] [--against=torch] [--against=torch.compile]
 
-Prints one JSON line a side: side, config, batch_size, images_per_s, cpu_s_per_step,
-wall_s_per_step, compile_s. With --against the sides take turns, a step each, in processes of
-their own, so that a busy moment of the machine strikes both; the figures are medians. The
-data are random images that are there already, and TensorFlow is not needed.
+A step is a turn: StarGAN's numbers are means over its cycle of four updates of D and one of both. Of PGGAN
+--image_size is the phase to measure, at the start of its fade. Prints one JSON line a side:
+
+  images_per_s, wall_s_per_step, cpu_s_per_step (all threads): medians
+  compile_s                 the first call, with what it compiles; less where a compiler's cache on disk has it
+  peak_memory_mb            of the side's process on a CPU, Python and compiler included; else of the accelerator
+  gflop_per_step            the work, the same for all sides: see `jax_side.gflop`
+  fraction_of_matmul_peak   gflop_per_step in wall_s_per_step, to the speed of a large matrix product in JAX in the
+                            same dtype, measured in the same rounds; faster forms of convolutions can exceed 1
+
+The sides take turns, a step each, in processes of their own, so that a busy moment of the machine strikes them all, and
+each uses one device. A side that cannot run has `error` in place of its numbers. The data are random images that are
+there already, and TensorFlow is not needed.
 """
 
 import argparse
 import json
-import multiprocessing
-import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
 
-import numpy as np
+from experiments.benchmarks import torch_side
+from experiments.benchmarks.race import Failure, Result, race
+from experiments.benchmarks.workload import Workload
 
-from gan_xla import settings
-from gan_xla.errors import UserError
-
-# PyTorch's idle threads otherwise spin, which multiplies the CPU time that it is charged.
-os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT="0")
+JAX, TORCH = "experiments.benchmarks.jax_side", "experiments.benchmarks.torch_side"
+OURS, PRODUCT = "gan_xla", "product"
+AGAINST = ("torch", "torch.compile")
 
 
-def _images(batch_size: int, size: int) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    return {name: generator.integers(0, 256, (batch_size, size, size, 3), np.uint8) for name in ("x_A", "x_B")}
+def _numbers(result: Result, ours: Result, product: Result, turns: int, batch_size: int) -> dict:
+    """The rest of a side's record."""
+    wall, cpu = result.wall["step"] / turns, result.cpu["step"] / turns
+    gflop = ours.facts["gflop_per_step"]
+    peak = product.facts["gflop"] / product.wall[PRODUCT]  # GFLOP/s
+    return {
+        "device": result.facts["device"],
+        "version": result.facts["version"],
+        "images_per_s": round(batch_size / wall, 2),
+        "cpu_s_per_step": round(cpu, 5),
+        "wall_s_per_step": round(wall, 5),
+        "compile_s": round(result.first["step"], 2),
+        "peak_memory_mb": round(result.facts["peak_memory_mb"]),
+        "gflop_per_step": round(gflop, 4),
+        "fraction_of_matmul_peak": round(gflop / wall / peak, 4),
+    }
 
 
-def jax_step(spec: str, batch_size: int) -> Callable[[], None]:
-    """One call plays the config's turns once, each on one batch."""
-    import jax
+def measure(workload: Workload, steps: int, against: Sequence[str] = ()) -> list[dict]:
+    """Medians over `steps` cycles of each side, interleaved; one record a side, ours first.
 
-    from gan_xla import gans, parallel
-    from gan_xla.state import create, optimizers
-    from gan_xla.step import make_step
-
-    config = settings.resolve(settings.load(spec), images=batch_size)
-    gan = gans.build(config, axis_name=parallel.AXIS)
-    optimizer = optimizers(config.optimizer, config.train.steps)
-    state = create(gan, optimizer, config.seed)
-    batch = _images(batch_size, config.data.image_size)
-    batch["index"] = np.arange(batch_size, dtype=np.int32)
-    batches = parallel.shard({name: np.stack([x] * len(gan.turns)) for name, x in batch.items()})
-    program = parallel.map_step(make_step(gan, optimizer, gan.turns, parallel.AXIS))
-
-    def step():
-        nonlocal state
-        state, logs = program(state, batches)
-        jax.block_until_ready((state, logs))
-
-    return step
-
-
-def torch_step(spec: str, batch_size: int) -> Callable[[], None]:
-    """The same step in PyTorch: channels_last, fused Adam."""
-    from experiments.benchmarks import torch_discogan
-
-    config = settings.load(spec)
-    size = config.data.image_size
-    trainer = torch_discogan.Trainer(size, config.model.generator.width, config.optimizer.weight_decay)
-    a, b = (x.transpose(0, 3, 1, 2).astype(np.float32) / 255 for x in _images(batch_size, size).values())
-    return lambda: trainer.step(a, b)
-
-
-SIDES = {"gan_xla": jax_step, "torch": torch_step}
-
-
-def _worker(side: str, spec: str, batch_size: int, pipe: Connection) -> None:
-    """Sends the seconds of the first call, then (wall, CPU) seconds of a step for each message."""
-    step = SIDES[side](spec, batch_size)
-    start = time.perf_counter()
-    step()
-    pipe.send(time.perf_counter() - start)
-    while pipe.recv():
-        wall, cpu = time.perf_counter(), time.process_time()
-        step()
-        pipe.send((time.perf_counter() - wall, time.process_time() - cpu))
-
-
-def _check(spec: str, sides: list[str]) -> None:
-    """Raises UserError where PyTorch has no form of the config."""
-    config = settings.load(spec)
-    paper = settings.load("discogan")
-    same = config.gan == paper.gan and config.loss == paper.loss and config.train.turns == paper.train.turns
-    if "torch" in sides and not (same and config.model.generator.net == "encoder_decoder"):
-        raise UserError(f"--against=torch: there is no PyTorch form of {spec}; use configs/discogan.py")
-
-
-def measure(spec: str, batch_size: int, steps: int, sides: list[str]) -> list[dict]:
-    """Medians over `steps` steps of each side, interleaved; one record a side."""
-    _check(spec, sides)
-    context = multiprocessing.get_context("spawn")
-    pipes, compile_s = {}, {}
-    for side in sides:
-        pipes[side], other = context.Pipe()
-        context.Process(target=_worker, args=(side, spec, batch_size, other), daemon=True).start()
-        other.close()
-        compile_s[side] = pipes[side].recv()
-    times = {side: [] for side in sides}
-    for number in range(steps + 1):
-        for side in sides:
-            pipes[side].send(True)
-            seconds = pipes[side].recv()
-            if number:  # the first one after the compilation warms caches
-                times[side].append(seconds)
-    turns = len(settings.load(spec).train.turns)
+    Raises:
+      UserError: an impossible workload, or one that the other sides have no form of.
+    """
+    config = workload.config()
+    if against:
+        torch_side.check(workload.spec, config)
+    makers = {OURS: (f"{JAX}:make", (workload,)), PRODUCT: (f"{JAX}:product", (config.train.dtype,))}
+    makers |= {side: (f"{TORCH}:make", (workload, side == "torch.compile")) for side in against}
+    results = race(makers, steps)
+    product = results.pop(PRODUCT)
+    for needed in (results[OURS], product):
+        if isinstance(needed, Failure):
+            raise needed
     records = []
-    for side in sides:
-        pipes[side].send(False)
-        wall, cpu = (statistics.median(column) / turns for column in zip(*times[side], strict=True))
-        records.append(
-            dict(side=side, config=spec, batch_size=batch_size, images_per_s=round(batch_size / wall, 2),
-                 cpu_s_per_step=round(cpu, 4), wall_s_per_step=round(wall, 4), compile_s=round(compile_s[side], 2))
-        )  # fmt: skip
+    for side, result in results.items():
+        record = dict(side=side, config=workload.spec, batch_size=workload.batch_size)
+        record |= dict(image_size=workload.size(config), dtype=config.train.dtype)
+        if isinstance(result, Failure):
+            record["error"] = str(result)
+        else:
+            record |= _numbers(result, results[OURS], product, len(config.train.turns), workload.batch_size)
+        records.append(record)
     return records
 
 
-def main() -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def positive(text: str) -> int:
+    """A number of an option, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1")
+    return int(text)
+
+
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """The options that `workload` reads."""
     parser.add_argument("--config", default="configs/discogan.py", help="config file, or a shipped config's name")
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=5, help="steps measured, after the first two")
-    parser.add_argument("--against", choices=[side for side in SIDES if side != "gan_xla"], help="the other side")
-    args = parser.parse_args()
-    try:
-        for record in measure(args.config, args.batch_size, args.steps, ["gan_xla", *filter(None, [args.against])]):
-            print(json.dumps(record))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument("--batch_size", type=positive, default=16)
+    parser.add_argument("--image_size", type=positive, help="the config's by default")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="the config's by default")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any other config field")
+
+
+def workload(args: argparse.Namespace) -> Workload:
+    """What the options of `add_workload` say."""
+    return Workload(args.config, args.batch_size, args.image_size, args.dtype, tuple(args.set))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_workload(parser)
+    parser.add_argument("--steps", type=positive, default=5, help="cycles measured, after the first two")
+    parser.add_argument("--against", action="append", default=[], choices=AGAINST, help="another side; repeatable")
+    args = parser.parse_args(argv)
+    for record in measure(workload(args), args.steps, args.against):
+        print(json.dumps(record))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Here, because the children import this file too, and PyTorch's should not carry JAX.
+    from experiments import common
+
+    sys.exit(common.run(main))

@@ -4,16 +4,13 @@ Networks of Kim et al., "Learning to Discover Cross-Domain Relations with Genera
 Adversarial Networks" (2017), with the parameter names of the authors' checkpoints.
 """
 
-import os
+import ml_collections
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-# Idle OpenMP threads otherwise spin, which multiplies the CPU time reported for PyTorch.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+from experiments.benchmarks import torch_common
+from experiments.benchmarks.torch_common import log_loss
 
 
 def channels(size: int, width: int) -> list[int]:
@@ -65,46 +62,25 @@ class Discriminator(nn.Module):
         return getattr(self, f"conv{self.depth + 1}")(x)
 
 
-def adversarial(logits: torch.Tensor, target: float) -> torch.Tensor:
-    """Mean cross-entropy of the logits against one constant label."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+class Trainer(torch_common.Trainer):
+    """The paper's paired step: D's update, then G's against the new D."""
 
-
-class Trainer:
-    """Two generators, two discriminators and their optimisers, playing the paper's paired step.
-
-    The layout (channels_last), fused Adam and frozen discriminators during G's turn are each the
-    faster choice on a CPU. Call `step(a, b)` for images [n, 3, size, size] in [0, 1].
-    """
-
-    def __init__(self, size: int = 64, width: int = 64, weight_decay: float = 1e-4, dtype: torch.dtype = torch.float32):
-        self.generators = nn.ModuleDict({name: Generator(size, width) for name in ("G_AB", "G_BA")})
-        self.discriminators = nn.ModuleDict({name: Discriminator(size, width) for name in ("D_A", "D_B")})
-        for players in (self.generators, self.discriminators):
-            players.to(dtype=dtype, memory_format=torch.channels_last)
-        self.optimise_g, self.optimise_d = (
-            torch.optim.Adam(players.parameters(), 2e-4, (0.5, 0.999), weight_decay=weight_decay, fused=True)
-            for players in (self.generators, self.discriminators)
-        )
-
-    def step(self, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-        """D's update, then G's against the new D; returns the losses of D and of G."""
-        a, b = (torch.from_numpy(x).contiguous(memory_format=torch.channels_last) for x in (a, b))
+    def step(self, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         g_ab, g_ba = self.generators["G_AB"], self.generators["G_BA"]
         d_a, d_b = self.discriminators["D_A"], self.discriminators["D_B"]
-        ab, ba = g_ab(a), g_ba(b)
-        aba, bab = g_ba(ab), g_ab(ba)
+        with self._autocast():
+            ab, ba = g_ab(a), g_ba(b)
+            aba, bab = g_ba(ab), g_ab(ba)
+            d_loss = log_loss(d_a(a), 1) + log_loss(d_a(ba.detach()), 0)
+            d_loss = d_loss + log_loss(d_b(b), 1) + log_loss(d_b(ab.detach()), 0)
+        d_loss = self._learn(self._adam_d, d_loss)
+        with self._gen_turn():
+            g_loss = log_loss(d_a(ba), 1) + log_loss(d_b(ab), 1) + F.mse_loss(aba, a) + F.mse_loss(bab, b)
+        return d_loss, self._learn(self._adam_g, g_loss)
 
-        d_loss = adversarial(d_a(a), 1) + adversarial(d_a(ba.detach()), 0)
-        d_loss += adversarial(d_b(b), 1) + adversarial(d_b(ab.detach()), 0)
-        self.optimise_d.zero_grad()
-        d_loss.backward()
-        self.optimise_d.step()
 
-        self.discriminators.requires_grad_(False)
-        g_loss = adversarial(d_a(ba), 1) + adversarial(d_b(ab), 1) + F.mse_loss(aba, a) + F.mse_loss(bab, b)
-        self.optimise_g.zero_grad()
-        g_loss.backward()
-        self.optimise_g.step()
-        self.discriminators.requires_grad_(True)
-        return d_loss.item(), g_loss.item()
+def trainer(config: ml_collections.ConfigDict, setup: torch_common.Setup) -> Trainer:
+    """For a config such as configs/discogan.py."""
+    size, gen, disc = config.data.image_size, config.model.generator.width, config.model.discriminator.width
+    generators = {name: Generator(size, gen) for name in ("G_AB", "G_BA")}
+    return Trainer(generators, {name: Discriminator(size, disc) for name in ("D_A", "D_B")}, config, setup)

@@ -1,0 +1,93 @@
+"""What the PyTorch trainers share."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Idle OpenMP threads otherwise spin, which multiplies the CPU time reported for PyTorch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import ml_collections  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+
+class Setup(NamedTuple):
+    """How a trainer runs.
+
+    Attributes:
+      device: "cpu" or "cuda".
+      dtype: of the parameters.
+      autocast: whether the networks compute in bfloat16.
+      compiled: whether torch.compile makes their programs.
+    """
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    autocast: bool = False
+    compiled: bool = False
+
+
+class Trainer:
+    """Two players with their optimisers.
+
+    The layout (channels_last), fused Adam and discriminators that are frozen during G's turn are each the faster
+    choice. Subclasses have `step`, which plays one turn on a batch of tensors, images [n, c, h, w] in the networks'
+    range, and returns the losses of the players that learnt, D's first.
+
+    Args:
+      generators, discriminators: networks by name.
+      config: whose `optimizer` section says how they learn.
+      setup: as `Setup`.
+    """
+
+    def __init__(
+        self,
+        generators: dict[str, nn.Module],
+        discriminators: dict[str, nn.Module],
+        config: ml_collections.ConfigDict,
+        setup: Setup,
+    ):
+        self.generators, self.discriminators = nn.ModuleDict(generators), nn.ModuleDict(discriminators)
+        self._setup, adam = setup, config.optimizer
+        for players in (self.generators, self.discriminators):
+            players.to(setup.device, setup.dtype, memory_format=torch.channels_last)
+            for net in players.values() if setup.compiled else ():
+                net.compile()
+        options = dict(betas=(adam.b1, adam.b2), weight_decay=adam.weight_decay, fused=True)
+        self._adam_g, self._adam_d = (
+            torch.optim.Adam(players.parameters(), adam.learning_rate, **options)
+            for players in (self.generators, self.discriminators)
+        )
+
+    def _autocast(self) -> torch.autocast:
+        """For one loss: within it the cast weights are kept, which an update would make stale."""
+        return torch.autocast(self._setup.device, torch.bfloat16, enabled=self._setup.autocast)
+
+    @contextlib.contextmanager
+    def _gen_turn(self) -> Iterator[None]:
+        """For G's loss: the discriminators' weights need no gradients."""
+        self.discriminators.requires_grad_(False)
+        with self._autocast():
+            yield
+        self.discriminators.requires_grad_(True)
+
+    def _learn(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> torch.Tensor:
+        """One update; returns the loss as a number on the device."""
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+
+def log_loss(logits: torch.Tensor, target: float) -> torch.Tensor:
+    """Mean cross-entropy of the logits against one constant label."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def least_squares(logits: torch.Tensor, target: float) -> torch.Tensor:
+    """Mean squared difference from one constant label."""
+    return F.mse_loss(logits, torch.full_like(logits, target))
