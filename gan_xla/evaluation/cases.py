@@ -1,0 +1,254 @@
+"""What a trained method is made to do on test data, and what the result is compared with: one `Case` for each
+direction of a translation, each domain, or the samples. Which cases there are, the method's `Gan` says."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import ml_collections
+import numpy as np
+
+from gan_xla import images
+from gan_xla.contract import Gan
+from gan_xla.data.sources import Dataset, Source
+from gan_xla.errors import UserError
+from gan_xla.evaluation import heldout, inputs
+from gan_xla.evaluation.features import chunks
+from gan_xla.evaluation.sliced_wasserstein import SMALLEST
+from gan_xla.inference import CHUNK, Model
+
+FEATURES = ("fd", "kid", "prdc")
+PAIRS = ("l1", "psnr", "ssim", "ms_ssim", "lpips")
+
+
+class Batch(NamedTuple):
+    """What a model made of one chunk: uint8 [n, h, w, 1 or 3], or points [n, 2].
+
+    Attributes:
+      start: number of its first row.
+      fake: what was made.
+      source: what it was made from.
+      back: that, translated back.
+      truth: what a perfect translation would be.
+      asked: numbers of the labels that were asked for, int [n].
+    """
+
+    start: int
+    fake: np.ndarray
+    source: np.ndarray | None = None
+    back: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    asked: np.ndarray | None = None
+
+
+class Rows:
+    """Some rows of a source, in an order of their own."""
+
+    def __init__(self, source: Source, places: np.ndarray):
+        self._source, self._places = source, np.asarray(places, np.int64)
+
+    def __len__(self):
+        return len(self._places)
+
+    def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of these numbers below the length: arrays [n, ...] by key."""
+        return self._source.read(self._places[numbers])
+
+    def spread(self, most: int) -> "Rows":
+        """At most so many of them, evenly spread."""
+        return Rows(self._source, self._places[spread(len(self), most)])
+
+    def chunks(self) -> Iterator[dict[str, np.ndarray]]:
+        """All rows in order, a bounded number at a time."""
+        return (self.read(np.arange(len(self))[part]) for part in inputs.slices(len(self), CHUNK))
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Up to `most` of the numbers below `count`, evenly spread."""
+    return np.linspace(0, count - 1, min(most, count)).astype(np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One thing that a method does.
+
+    Attributes:
+      name: of the direction or the domain, or "samples".
+      count: how many images it is to make.
+      draw: (model, numbers int [n], whether the way back is wanted) -> `Batch`'s fields of these numbers.
+      real: the real images that it should resemble.
+      key: of `real`'s rows.
+      metrics: what of it can be measured, by the names of `gan_xla.evaluation.measures`.
+      background: RGB colour that images with alpha are laid on before anything is measured.
+      labelled: number of the data set whose labels are asked for.
+    """
+
+    name: str
+    count: int
+    draw: Callable[[Model, np.ndarray, bool], Mapping[str, np.ndarray]]
+    real: Rows
+    key: str
+    metrics: tuple[str, ...]
+    background: tuple[int, int, int] = images.WHITE
+    labelled: int | None = None
+
+    def batches(self, model: Model, back: bool) -> Iterator[Batch]:
+        """All that the model makes, a bounded number at a time."""
+        for numbers, kept in chunks(self.count, CHUNK) if self.count else ():
+            fields = self.draw(model, numbers, back)
+            yield Batch(int(numbers[0]), **{name: self._visible(x)[:kept] for name, x in fields.items()})
+
+    def reals(self, most: int | None = None) -> Iterator[np.ndarray]:
+        """The real images, or at most so many of them evenly spread, a bounded number at a time."""
+        rows = self.real if most is None else self.real.spread(most)
+        return (self._visible(row[self.key]) for row in rows.chunks())
+
+    def _visible(self, x: np.ndarray) -> np.ndarray:
+        return images.compose(x, self.background) if x.ndim == 4 and x.shape[-1] == 4 else x
+
+
+def of(
+    gan: Gan,
+    config: ml_collections.ConfigDict,
+    dataset: Dataset,
+    *,
+    num: int | None,
+    most: int,
+    given: Mapping[str, Source] | None = None,
+    seed: int = 0,
+) -> list[Case]:
+    """The cases of a method.
+
+    Args:
+      gan, config: the method.
+      dataset: its data; the test rows are used.
+      num: how many images a sampler makes, and the most that another method's case makes; None: as many as there
+        are real ones.
+      most: the most real images of a case, and the most that it makes where `num` does not say.
+      given: the user's images (`heldout.given`), to be translated or, for samplers, to be compared with.
+      seed: of the samples.
+    Raises:
+      UserError: the data set has no test rows.
+    """
+    if not all(len(source) for part in (dataset, *dataset.others) for source in part.test):
+        raise UserError(f"{dataset.about}: there are no test images to measure this run on")
+    common = {"most": most, "given": given or {}}
+    common["num"] = num if num or not gan.translate else most
+    if gan.directions:
+        cases = _directions(gan, config, dataset, **common)
+    elif gan.translate:
+        cases = _domains(gan, dataset, **common)
+    else:
+        cases = [_samples(gan, config, dataset, seed=seed, **common)]
+    return [dataclasses.replace(case, background=tuple(config.data.background)) for case in cases]
+
+
+def _source(dataset: Dataset, key: str) -> Source:
+    return next(source for source in dataset.test if key in source.spec)
+
+
+def _directions(gan, config, dataset, *, num, most, given) -> list[Case]:
+    pairs = heldout.pairs(config.data, dataset) if config.data.image_size and not given else None
+    cases = []
+    for direction in gan.directions:
+        source, target = (f"x_{domain}" for domain in (direction[0], direction[-1]))
+        if given and source not in given:
+            continue
+        rows, real = given.get(source) or pairs or _source(dataset, source), _source(dataset, target)
+        reverse = f"{target[-1]}to{source[-1]}"
+        back = reverse if reverse in gan.directions else None
+        metrics = (*FEATURES, "sharpness", *(["cycle"] if back else []), *(PAIRS if pairs else []))
+        cases.append(
+            Case(
+                name=direction,
+                count=min(num, len(rows)),
+                draw=partial(_translate, Rows(rows, spread(len(rows), num)), direction, back),
+                real=Rows(real, spread(len(real), most)),
+                key=target,
+                metrics=metrics if config.data.image_size else ("modes",),
+            )
+        )
+    return cases
+
+
+def _translate(rows, direction, reverse, model, numbers, back) -> dict[str, np.ndarray]:
+    row = rows.read(numbers)
+    x = row[f"x_{direction[0]}"]
+    fields = {"source": x, "fake": model.translate(x, direction)}
+    if back and reverse:
+        fields["back"] = model.translate(fields["fake"], reverse)
+    if f"x_{direction[-1]}" in row:
+        fields["truth"] = row[f"x_{direction[-1]}"]
+    return fields
+
+
+def _labels(source: Source) -> np.ndarray:
+    """Label vectors [n, d] of all rows."""
+    every = Rows(source, np.arange(len(source)))
+    return np.concatenate([rows["label"] for rows in every.chunks()])
+
+
+def _domains(gan, dataset, *, num, most, given) -> list[Case]:
+    """To each domain go the images of its data set that are not in it, their other labels as in training's pictures."""
+    cases, space = [], gan.labels
+    for number, (part, labels) in enumerate(zip((dataset, *dataset.others), space.sets, strict=True)):
+        if given and number:
+            break
+        real = part.test[0]
+        source, real_labels = given.get("x", real), _labels(real)
+        vectors = _labels(source) if given else real_labels
+        for column in range(space.columns(number).start, space.columns(number).stop):
+            out, within = np.flatnonzero(vectors[:, column] == 0), np.flatnonzero(real_labels[:, column])
+            rows, name = Rows(source, out).spread(num), space.domains[column]
+            cases.append(
+                Case(
+                    name=name,
+                    count=len(rows),
+                    draw=partial(_label, rows, space, name, column - space.columns(number).start),
+                    real=Rows(real, within).spread(most),
+                    key="x",
+                    metrics=(*FEATURES, "sharpness", "cycle", *(["asked"] if len(labels.labels) > 1 else [])),
+                    labelled=number,
+                )
+            )
+    return cases
+
+
+def _label(rows, space, name, column, model, numbers, back) -> dict[str, np.ndarray]:
+    row = rows.read(numbers)
+    x, label = row["x"], row["label"]
+    fields = {"source": x, "fake": model.translate(x, domain=np.asarray(space.towards(name, label)))}
+    if back:
+        fields["back"] = model.translate(fields["fake"], domain=label)
+    return {**fields, "asked": np.full(len(x), column)}
+
+
+def _samples(gan, config, dataset, *, num, most, given, seed) -> Case:
+    source, labels, size = given.get("x", dataset.test[0]), gan.labels, config.data.image_size
+    count, asked = num or min(most, len(source)), None
+    if labels:
+        names = labels.sets[0].labels
+        asked = np.arange(count) % len(names)
+        if labels.sets[0].one_hot:  # as often as real images have them; they may come sorted
+            columns = _labels(source)[:, labels.columns(0)].argmax(axis=1)
+            asked = np.random.default_rng(seed).permutation(np.resize(columns[spread(len(columns), count)], count))
+    metrics = (*FEATURES, "sharpness", "inception_score", "diversity")
+    powers = size >= SMALLEST and not size & (size - 1)
+    return Case(
+        name="samples",
+        count=count,
+        draw=partial(_sample, labels and labels.domains, asked, size, seed),
+        real=Rows(source, spread(len(source), most)),
+        key="x",
+        metrics=(*metrics, *(["swd"] if powers else []), *(["asked"] if labels and len(labels.domains) > 1 else [])),
+        labelled=None if labels is None else 0,
+    )
+
+
+def _sample(domains, asked, size, seed, model, numbers, back) -> dict[str, np.ndarray]:
+    names = None if asked is None else [domains[column] for column in asked[numbers]]
+    x = model.sample(labels=names, z=model.noise(seed, numbers))
+    factor = size // x.shape[1]  # what grows is measured at its final size, as the data are
+    fields = {"fake": x.repeat(factor, axis=1).repeat(factor, axis=2)}
+    return fields if asked is None else {**fields, "asked": asked[numbers]}

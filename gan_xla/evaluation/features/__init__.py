@@ -1,0 +1,132 @@
+"""Feature networks: what the distances between sets of images are measured on.
+
+A distance is only comparable with distances on the same features of images resized in the same way, so
+each network resizes for itself, and `Features.name` belongs into the name of every number made with it.
+"""
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from gan_xla import torch_file
+from gan_xla.contract import Array, Tree
+from gan_xla.errors import UserError
+from gan_xla.evaluation.features import weights
+
+CHUNK = 32
+NETWORKS = ("efficientnet", "inception")
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _run(network: nn.Module, taps: tuple[str, ...], variables: Tree, images: Array) -> dict[str, Array]:
+    # By default accelerators round factors to fewer bits; a metric should not depend on the machine.
+    with jax.default_matmul_precision("highest"):
+        outputs = network.apply(variables, images)
+    return {tap: outputs[tap] for tap in taps}  # only what these need is computed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Features:
+    """A trained network that describes images.
+
+    Attributes:
+      name: how numbers made with it are labelled, as in "FD (EfficientNet-Lite0)".
+      dim: of the features.
+      network: uint8 [n, h, w, 3] -> {tap: [n, ...] float32}.
+      variables: its weights.
+      tap: the output that serves as features.
+      logits_tap: the output that serves as logits of classes.
+    """
+
+    name: str
+    dim: int
+    network: nn.Module
+    variables: Tree
+    tap: str
+    logits_tap: str
+
+    @classmethod
+    def from_file(cls, file: Path, sha256: str, *, name: str, network: nn.Module, **fields) -> "Features":
+        """With the weights in a PyTorch file.
+
+        Args:
+          file: what `torch.save` wrote of a state_dict.
+          sha256: of the published weights. Others go by their file's name, so that no number made with
+            them passes for one of these.
+          name: with the published weights; a remark in parentheses is for these alone.
+        Raises:
+          UserError: the file is none of torch.save, or not of this network.
+        """
+        variables = weights.variables(network, torch_file.read(file), file)
+        published = weights.digest(file) == sha256
+        label = name if published else f"{name.partition(' (')[0]} (weights of {file.name})"
+        return cls(name=label, network=network, variables=variables, **fields)
+
+    def outputs(self, images: np.ndarray, *taps: str) -> dict[str, np.ndarray]:
+        """Several outputs from one pass: float32 [n, ...] each.
+
+        Memory is bounded: images go through in chunks of 32, fewer in the smallest power of two that
+        holds them, so that calls of many lengths share few programs.
+
+        Args:
+          images: uint8 [n, h, w, c] of any size, n at least 1, c 1 (grey) or 3.
+          taps: names of outputs, such as `features.tap`.
+        Raises:
+          ValueError: images of another type or shape.
+        """
+        images = as_rgb(images)
+        parts = {tap: [] for tap in taps}
+        for rows, kept in chunks(len(images)):
+            outputs = jax.device_get(_run(self.network, taps, self.variables, images[rows]))
+            for tap in taps:
+                parts[tap].append(outputs[tap][:kept])
+        return {tap: np.concatenate(found) for tap, found in parts.items()}
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Features float32 [n, dim] of uint8 images, see `outputs`."""
+        return self.outputs(images, self.tap)[self.tap]
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits of the network's classes, float32 [n, classes], of uint8 images, see `outputs`."""
+        return self.outputs(images, self.logits_tap)[self.logits_tap]
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """uint8 [n, h, w, 1 or 3] -> [n, h, w, 3].
+
+    Raises:
+      ValueError: no images, or of another type or shape.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+        raise ValueError(f"expected uint8 images [n, h, w, 1 or 3], got {images.dtype} {list(images.shape)}")
+    return np.broadcast_to(images, (*images.shape[:-1], 3))
+
+
+def chunks(n: int, size: int = CHUNK) -> Iterator[tuple[np.ndarray, int]]:
+    """Cuts n rows into chunks of one size: indices of rows, and how many of them are new, the rest filling up."""
+    size = min(size, 1 << (n - 1).bit_length())
+    for start in range(0, n, size):
+        yield np.arange(start, start + size) % n, min(size, n - start)
+
+
+def load(name: str = "efficientnet", path: str | os.PathLike | None = None) -> Features:
+    """A feature network with its weights.
+
+    Args:
+      name: "efficientnet" (weights in a Python package, the default) or "inception" (the network of FID
+        and Inception Score, whose weights are downloaded once: 96 MB).
+      path: PyTorch file of the weights, in the place of the usual one.
+    Raises:
+      UserError: an unknown name, or no such weights.
+    """
+    if name not in NETWORKS:
+        raise UserError(f"no feature network {name!r}: there are {', '.join(NETWORKS)}")
+    return importlib.import_module(f"{__name__}.{name}").load(None if path is None else Path(path))

@@ -1,0 +1,93 @@
+"""What measures are made from: arrays with a row for each image, read from a bounded number of images at a time."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from gan_xla.errors import UserError
+from gan_xla.evaluation import similarity
+from gan_xla.evaluation.cases import Batch
+from gan_xla.evaluation.features import Features, stlpips
+from gan_xla.evaluation.judges import Judge
+from gan_xla.evaluation.remembered import Remembered
+from gan_xla.evaluation.sharpness import sharpness
+
+Arrays = dict[str, np.ndarray]
+SIMILARITIES = ("l1", "psnr", "ssim", "ms_ssim")
+
+
+class Columns(dict):
+    """Arrays [n, ...] by name; asking for one that could not be made raises the reason, a UserError."""
+
+    reason: Mapping[str, str] = {}
+
+    def __missing__(self, name):
+        raise UserError(self.reason.get(name, "there are no images"))
+
+
+def read(readers: Mapping[str, Callable[..., Arrays]], parts: Iterable, done: Callable[[int], None]) -> Columns:
+    """What the readers give of all parts, each concatenated.
+
+    Args:
+      readers: functions from a part to columns; one that raises UserError is asked no more.
+      parts: batches, or arrays of images.
+      done: told how many images each part had.
+    """
+    found, failed = {name: {} for name in readers}, {}
+    for part in parts:
+        for name in [name for name in readers if name in found]:
+            try:
+                for column, values in readers[name](part).items():
+                    found[name].setdefault(column, []).append(values)
+            except UserError as error:
+                failed[name] = str(error)
+                del found[name]
+        done(len(part.fake if isinstance(part, Batch) else part))
+    columns = Columns({name: np.concatenate(x) for read in found.values() for name, x in read.items()})
+    columns.reason = failed
+    return columns
+
+
+def of_made(names: Iterable[str], *, features: Features | None, logits: bool, held: int, judge: Judge | None) -> dict:
+    """Readers of `Batch`, by the names that measures ask for.
+
+    Args:
+      names: which of them.
+      features: for "network", which reads columns features and, if `logits`, logits.
+      held: for "pixels", of how many images they are kept.
+      judge: for "asked".
+    """
+    taps = {} if features is None else {"features": features.tap, **({"logits": features.logits_tap} if logits else {})}
+
+    def network(batch):
+        outputs = features.outputs(batch.fake, *taps.values())
+        return {name: outputs[tap] for name, tap in taps.items()}
+
+    known = {
+        "network": network,
+        "sharpness": lambda b: {"sharpness": sharpness(b.fake)},
+        "pixels": lambda b: {"pixels": b.fake[: max(0, held - b.start)]},
+        "points": lambda b: {"points": b.fake},
+        "cycle": lambda b: {"cycle": similarity.l1(b.back, b.source)},
+        "asked": lambda b: {"asked": judge.agrees(b.fake, b.asked)},
+        "lpips": _similar("lpips", _lpips),
+        **{name: _similar(name, getattr(similarity, name)) for name in SIMILARITIES},
+    }
+    return {name: known[name] for name in names}
+
+
+def of_real(names: Iterable[str], features: Remembered | None) -> dict:
+    """Readers of real images uint8 [n, h, w, c]; without "pixels", of which only some are read."""
+    known = {"network": lambda x: {"features": features(x)}, "sharpness": lambda x: {"sharpness": sharpness(x)}}
+    return {name: known[name] for name in names if name != "pixels"}
+
+
+def _similar(name: str, measure: Callable) -> Callable[[Batch], Arrays]:
+    """To the truth, of what was made and of what it was made from."""
+    return lambda b: {name: measure(b.fake, b.truth), f"{name}_input": measure(b.source, b.truth)}
+
+
+def _lpips(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if min(x.shape[1:3]) < stlpips.SMALLEST:
+        raise UserError(f"images of {x.shape[1]}x{x.shape[2]} pixels are too small: it needs {stlpips.SMALLEST} a side")
+    return stlpips.distance(x, y)

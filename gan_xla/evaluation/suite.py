@@ -1,0 +1,222 @@
+"""All that is measured of a trained method: `Suite` for a whole evaluation, `quick` for a glance while it trains."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import ml_collections
+import numpy as np
+from etils import epath
+from tqdm import tqdm
+
+from gan_xla import gans
+from gan_xla.data.sources import Dataset, Source
+from gan_xla.errors import UserError
+from gan_xla.evaluation import cases, features, judges, measures, readers
+from gan_xla.evaluation.cases import Case
+from gan_xla.evaluation.features import Features, stlpips, weights
+from gan_xla.evaluation.measures import MEASURES, Seen
+from gan_xla.evaluation.remembered import Remembered
+from gan_xla.inference import Model
+
+MOST = 10_000  # real images of a case
+HELD = 2**28  # bytes of the pixels that some measures need all at once
+QUICK = ("modes", "l1", "kid")  # the first that fits a method says how it fares
+
+_log = logging.getLogger(__name__)
+
+
+class Number(NamedTuple):
+    """One result.
+
+    Attributes:
+      metric: short name, such as "fd" or "precision".
+      name: in print, with the feature network, such as "FD (EfficientNet-Lite0)".
+      value: None where it could not be measured.
+      error: standard error, or None; of the mean over images, or as the measure says.
+      images, real: how many were made, and how many real ones there were to compare with.
+      seed: of noise and other draws.
+      reason: why there is no value.
+    """
+
+    metric: str
+    name: str
+    value: float | None
+    error: float | None
+    images: int
+    real: int
+    seed: int
+    reason: str | None = None
+
+
+class Suite:
+    """The measures of a method on test data; they can be taken of one model after another.
+
+    Args:
+      config: of the run, with the labels that its data have.
+      dataset: of the config's `data` section.
+      metrics: names of `MEASURES`; None: all that fit.
+      network: a feature network, or its name; its weights are only needed if a measure needs them.
+      path: file of its weights, in the place of the usual one.
+      num, most, given, seed: as `gan_xla.evaluation.cases.of`.
+      cache: directory that keeps real images' features, or None.
+    Raises:
+      UserError: metrics that do not fit this method, missing weights, or no test images.
+    """
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        dataset: Dataset,
+        *,
+        metrics: Sequence[str] | None = None,
+        network: str | Features = "efficientnet",
+        path: epath.PathLike | None = None,
+        num: int | None = None,
+        most: int = MOST,
+        given: Mapping[str, Source] | None = None,
+        seed: int = 0,
+        cache: epath.PathLike | None = None,
+    ):
+        self._config, self._dataset, self._gan = config, dataset, gans.build(config)
+        self._cases = cases.of(self._gan, config, dataset, num=num, most=most, given=given, seed=seed)
+        offered = {name for case in self._cases for name in case.metrics}
+        self.fitting = tuple(name for name in MEASURES if name in offered)
+        self.metrics = self.fitting if metrics is None else tuple(name for name in MEASURES if name in metrics)
+        self._strict, self._seed, self._warned = metrics is not None, seed, False
+        if unknown := [name for name in metrics or () if name not in self.fitting]:
+            known = "needs other data or another method" if unknown[0] in MEASURES else "is unknown"
+            raise UserError(f"--metrics={unknown[0]}: {known}; this run has {', '.join(self.fitting)}")
+        self._features = self._remembered = None
+        if any("network" in MEASURES[name].made for name in self.metrics):
+            self._features = features.load(network, path) if isinstance(network, str) else network
+            self._remembered = Remembered(self._features, cache)
+        if "lpips" in self.metrics:
+            weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
+        self._known, self._judges = {}, {}
+
+    @property
+    def network(self) -> str | None:
+        """The feature network's name, where one is used."""
+        return self._features and self._features.name
+
+    def measure(self, model: Model, quiet: bool = False) -> dict[str, list[Number]]:
+        """All numbers, by direction or domain or "samples".
+
+        Args:
+          model: of the config; it makes images in chunks of 64, so that memory stays bounded.
+          quiet: no progress bar, and nothing is said.
+        Raises:
+          UserError: a metric that was asked for by name has too few images, or images that it cannot take.
+        """
+        reals = {name for metric in self.metrics for name in MEASURES[metric].real} - {"pixels"}
+        total = sum(
+            case.count + (len(case.real) if reals and case.name not in self._known else 0) for case in self._cases
+        )
+        with tqdm(total=total, desc=f"evaluate step {model.step}", unit="image", disable=quiet) as bar:
+            return {case.name: self._numbers(case, model, bar) for case in self._cases}
+
+    def scores(self, model: Model) -> dict[str, float]:
+        """The numbers alone, for a training loop: "kid/AtoB" and so on, without those that could not be measured."""
+        found = self.measure(model, quiet=True)
+        return {
+            f"{x.metric}/{name}": x.value for name, numbers in found.items() for x in numbers if x.value is not None
+        }
+
+    def save(self) -> None:
+        """Writes real images' features to the cache, where there is one; OSError if that fails."""
+        if self._remembered:
+            self._remembered.save()
+
+    def _numbers(self, case: Case, model: Model, bar: tqdm) -> list[Number]:
+        chosen = [name for name in self.metrics if name in case.metrics]
+        judge = self._judge(case.labelled, bar) if "asked" in chosen else None
+        real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, bar)
+        seen = Seen(made, real, judge and judge.accuracy, case.key, self._seed)
+        self._warn(case, "fd" in chosen, bar)
+        return [number for name in chosen for number in self._value(name, case, seen)]
+
+    def _warn(self, case: Case, distance: bool, bar: tqdm) -> None:
+        fewest = min(case.count, len(case.real))
+        if distance and not self._warned and not bar.disable and fewest <= self._features.dim:
+            self._warned = True
+            bar.clear()
+            _log.warning(
+                "fd is largely bias with %d images for %d features; kid is the one to trust", fewest, self._features.dim
+            )
+
+    def _value(self, name: str, case: Case, seen: Seen) -> list[Number]:
+        counts = (case.count, len(case.real) if MEASURES[name].real else 0)
+        try:
+            values = MEASURES[name].values(seen)
+        except UserError as failure:
+            if self._strict:
+                raise UserError(f"--metrics={name}, {case.name}: {failure}") from failure
+            return [Number(name, measures.title(name, self.network), None, None, *counts, self._seed, str(failure))]
+        numbers = []
+        for metric, found in values.items():
+            value, error = (
+                float(x) if x is not None and np.isfinite(x) else None
+                for x in (found if isinstance(found, tuple) else (found, None))
+            )
+            reason = f"it is not finite, but {found}" if value is None else None
+            title = measures.title(metric, self.network)
+            numbers.append(Number(metric, title, value, error, *counts, self._seed, reason))
+        return numbers
+
+    def _made(self, case: Case, model: Model, chosen: Sequence[str], judge: judges.Judge | None, bar: tqdm):
+        """Columns of what the model makes."""
+        asked = readers.of_made(
+            dict.fromkeys(name for metric in chosen for name in MEASURES[metric].made),
+            features=self._features,
+            logits="inception_score" in chosen,
+            held=self._held(case),
+            judge=judge,
+        )
+        return readers.read(asked, case.batches(model, back="cycle" in chosen), bar.update)
+
+    def _real(self, case: Case, chosen: Sequence[str], bar: tqdm):
+        """Columns of the real images, which stay from one model to the next."""
+        if case.name not in self._known:
+            names = dict.fromkeys(name for metric in chosen for name in MEASURES[metric].real)
+            asked = readers.of_real(names, self._remembered)
+            columns = readers.read(asked, case.reals() if asked else (), bar.update)
+            if "pixels" in names and len(case.real):
+                columns["pixels"] = np.concatenate(list(case.reals(self._held(case))))
+            self._known[case.name] = columns
+        return self._known[case.name]
+
+    def _held(self, case: Case) -> int:
+        """How many images' pixels are held at once."""
+        data = self._config.data
+        return min(case.count, len(case.real), max(2, HELD // max(1, data.image_size**2 * data.channels)))
+
+    def _judge(self, number: int, bar: tqdm) -> judges.Judge:
+        """A classifier of one data set, trained when it is first asked for."""
+        if number not in self._judges:
+            if not bar.disable:
+                bar.write("training a classifier on real images, to tell what translations or samples show")
+            part, labels = (self._dataset, *self._dataset.others)[number], self._gan.labels
+            one_hot = labels.sets[number].one_hot
+            self._judges[number] = judges.train(part, labels.columns(number), one_hot, self._config.data, self._seed)
+        return self._judges[number]
+
+
+def quick(config: ml_collections.ConfigDict, dataset: Dataset, *, num: int = 256, **options) -> Suite:
+    """A suite that is cheap enough to call while training: one measure, of at most `num` made and real images.
+
+    Covered modes of the 2-D toy, L1 to the truth where there is one, else the kernel distance, which unlike the
+    Frechet distance needs no thousands of images. Make it once and call `scores(model)` again and again: the feature
+    network and real images' features stay. Nothing is written to the disk.
+
+    Args:
+      config, dataset: as `Suite`.
+      num: how many images.
+      options: of `Suite`, such as `metrics` and `network`.
+    Raises:
+      UserError: as `Suite`.
+    """
+    if "metrics" not in options:
+        suite = Suite(config, dataset, metrics=(), num=num, most=num)
+        options["metrics"] = [next(name for name in QUICK if name in suite.fitting)]
+    return Suite(config, dataset, num=num, most=num, **options)
