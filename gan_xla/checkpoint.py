@@ -1,9 +1,11 @@
 """Checkpoints: Orbax behind save and restore, and a checksum of every array so that damage is seen."""
 
+import json
 import logging
 import os
 import shutil
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -37,6 +39,10 @@ def _checksums(tree: Any) -> dict[str, int]:
     return {jax.tree_util.keystr(path): zlib.crc32(np.ascontiguousarray(x)) for path, x in leaves}
 
 
+def _seal(about: Mapping) -> int:
+    return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+
+
 def _misfit(saved: dict[str, list], like: dict[str, list]) -> str:
     """Where two inventories differ first, or ""."""
     for name in [*like, *saved]:
@@ -45,16 +51,34 @@ def _misfit(saved: dict[str, list], like: dict[str, list]) -> str:
     return ""
 
 
+def _leader(scores: Mapping[int, float]) -> int | None:
+    """The step of the lowest score, the earliest of several, or None."""
+    return min(sorted(scores), key=scores.get, default=None)
+
+
+class _Best(ocp.checkpoint_managers.PreservationPolicy):
+    """Keeps the step of the lowest of `scores`, which grow with the run."""
+
+    def __init__(self, scores: Mapping[int, float]):
+        self._scores = scores
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        best = _leader(self._scores)
+        return [checkpoint.step == best for checkpoint in checkpoints]
+
+
 class Checkpoints:
     """The checkpoints of one run, a context manager.
 
-    The newest `KEEP` stay, and those of steps that are multiples of `keep_every`. A checkpoint is
-    written aside and renamed, so that a killed process leaves none that is half.
+    The newest `KEEP` stay, those of steps that are multiples of `keep_every`, and the one of the lowest
+    score. A checkpoint is written aside and renamed, so that a killed process leaves none that is half.
     """
 
     def __init__(self, workdir: epath.PathLike, read_only: bool = False, keep_every: int = 0):
         policies = ocp.checkpoint_managers
-        keep = [policies.LatestN(KEEP)] + ([policies.EveryNSteps(keep_every)] if keep_every else [])
+        self._scores: dict[int, float] = {}
+        keep = [policies.LatestN(KEEP), _Best(self._scores)]
+        keep += [policies.EveryNSteps(keep_every)] if keep_every else []
         self.directory = epath.Path(workdir).absolute() / "checkpoints"
         self._read_only = read_only
         self._manager = ocp.CheckpointManager(
@@ -67,8 +91,34 @@ class Checkpoints:
             ),
         )
 
+        for step in self.steps():
+            try:
+                self._note(step, self._about(step)["score"])
+            except Damaged:
+                continue  # whoever reads it is told
+
     def __enter__(self):
         return self
+
+    def _note(self, step: int, score: float | None) -> None:
+        if score is not None:
+            self._scores[step] = score
+
+    def _about(self, step: int) -> dict:
+        """What a checkpoint says of itself.
+
+        Raises:
+          Damaged: it cannot be read.
+        """
+        # Files that are cut, missing or altered make Orbax raise nearly anything.
+        try:
+            about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+            seal = about.pop("checksum")
+        except Exception as error:
+            raise Damaged(f"{self.directory / str(step)}: {_reason(error)}") from error
+        if seal != _seal(about):
+            raise Damaged(f"{self.directory / str(step)}: the checksum of what it says of itself is wrong")
+        return about
 
     def __exit__(self, *exc):
         self._manager.close()
@@ -98,11 +148,19 @@ class Checkpoints:
         """The newest step that was saved, or None."""
         return max(self.steps(), default=None)
 
-    def save(self, step: int, state: Any) -> None:
+    def best(self) -> int | None:
+        """The step of the lowest score, or None where none was scored."""
+        return _leader({step: score for step, score in self._scores.items() if step in self.steps()})
+
+    def save(self, step: int, state: Any, score: float | None = None) -> None:
         """Saves a tree of arrays; returns when it is on disk.
 
         Training waits for it: steps taken meanwhile would be lost to a kill on top of the interval.
 
+        Args:
+          step: of the state.
+          state: the tree.
+          score: how good it is; lower is better; None: not known.
         Raises:
           UserError: it cannot be written.
         """
@@ -112,7 +170,9 @@ class Checkpoints:
         if not_now := self._unwritable(sum(x.nbytes for x in jax.tree.leaves(host))):
             raise self._unwritten(not_now)
         about = {"format": FORMAT, "gan_xla": gan_xla.__version__}
-        about |= {"arrays": _inventory(host), "checksums": _checksums(host)}
+        about |= {"arrays": _inventory(host), "checksums": _checksums(host), "score": score}
+        about["checksum"] = _seal(about)
+        self._note(step, score)
         try:
             self._manager.save(
                 step, args=ocp.args.Composite(state=ocp.args.StandardSave(host), about=ocp.args.JsonSave(about))
@@ -131,13 +191,8 @@ class Checkpoints:
           Damaged: it cannot be read, or is not what was saved.
           UserError: it holds another tree than `like`, or was made by a newer program.
         """
-        path = self.directory / str(step)
-        # Files that are cut, missing or altered make Orbax raise nearly anything.
-        try:
-            about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
-            made, saved, checksums = about["format"], about["arrays"], about["checksums"]
-        except Exception as error:
-            raise Damaged(f"{path}: {_reason(error)}") from error
+        path, about = self.directory / str(step), self._about(step)
+        made, saved, checksums = about["format"], about["arrays"], about["checksums"]
         if made > FORMAT:
             raise UserError(
                 f"{path}: made by gan_xla {about.get('gan_xla')}, whose checkpoints (format {made}) this version, "
@@ -191,7 +246,7 @@ class Checkpoints:
         self._manager.reload()
 
     def load(self, which: str, like: Any) -> tuple[int, Any]:
-        """The (step, state) meant by "last" or a number.
+        """The (step, state) meant by "last", "best" or a number.
 
         Raises:
           UserError: there is none, or not that one, or it is damaged.
@@ -201,8 +256,15 @@ class Checkpoints:
             raise UserError(f"{self.directory}: no checkpoint yet; train first with --workdir={self.directory.parent}")
         if which == "last":
             return self.newest(like)
+        best = self.best()
+        if which == "best" and best is None:
+            raise UserError(
+                "--checkpoint=best: no checkpoint of this run has a score; train with --config.train.evaluate_every, "
+                "or use last"
+            )
+        which = str(best) if which == "best" else which
         if not which.isdecimal() or int(which) not in steps:
-            raise UserError(f"--checkpoint={which}: use last or one of {', '.join(map(str, steps))}")
+            raise UserError(f"--checkpoint={which}: use last, best or one of {', '.join(map(str, steps))}")
         try:
             return int(which), self.restore(int(which), like)
         except Damaged as error:

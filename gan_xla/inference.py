@@ -18,6 +18,12 @@ from gan_xla.ranges import normalise, to_uint8
 CHUNK = 64
 
 
+def variables(saved: state.TrainState) -> dict[str, Any]:
+    """`Model.variables` of a state."""
+    found = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
+    return found | ({"gen_raw": (saved.gen.params, saved.gen.stats)} if saved.gen.ema is not None else {})
+
+
 class Model:
     """A trained method.
 
@@ -213,7 +219,7 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 
 
     Args:
       workdir: a run's directory, local or remote.
-      checkpoint: "last", or the step of one that is kept.
+      checkpoint: "last", "best" by the score that `train.evaluate_every` gave, or the step of one that is kept.
       number: which one of a run of many seeds, `config.seed + number`.
     Raises:
       UserError: no run there, no checkpoint, one that does not fit config.json, or not so many seeds.
@@ -238,7 +244,4 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 
         raise UserError(f"number={number}: this run has {seeds} seed(s), from number 0 on")
     if seeds > 1:
         saved = jax.tree.map(lambda x: x[number], saved)
-    variables = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
-    if saved.gen.ema is not None:
-        variables["gen_raw"] = (saved.gen.params, saved.gen.stats)
-    return Model(gan, config, step, variables, int(saved.early))
+    return Model(gan, config, step, variables(saved), int(saved.early))

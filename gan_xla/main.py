@@ -6,6 +6,8 @@ Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
 Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
+Measure a trained run of any method on the test images of its data:
+  python -m gan_xla.main --mode=evaluate --workdir=runs/discogan-quick
 On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
@@ -20,7 +22,7 @@ from ml_collections import config_flags
 from gan_xla import settings
 from gan_xla.errors import UserError
 
-MODES = ("train", "translate", "sample")
+MODES = ("train", "translate", "sample", "evaluate")
 
 
 def _define(argv: list[str]) -> flags.FlagValues:
@@ -44,16 +46,33 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_integer("num_processes", None, "distributed: how many processes; with --coordinator.", **common)
     flags.DEFINE_integer("process_id", None, "distributed: which of them this is, from 0.", **common)
     flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
-    flags.DEFINE_string("input", None, "translate: an image file or a directory of images.", **common)
+    flags.DEFINE_string(
+        "input",
+        None,
+        "translate: an image file or a directory of images. evaluate: a directory of images for the first direction, "
+        "with testA/ testB/, or with a directory for each label, in place of the test images.",
+        **common,
+    )
     flags.DEFINE_string("output", None, "translate, sample: directory for the results.", **common)
     flags.DEFINE_string("direction", None, "translate: AtoB or BtoA. Default: the model's first.", **common)
     flags.DEFINE_string(
         "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many.", **common
     )
-    flags.DEFINE_integer("num", 16, "sample: number of images.", lower_bound=1, **common)
+    flags.DEFINE_integer(
+        "num",
+        16,
+        "sample, evaluate: number of images. evaluate: default as many as for testing.",
+        lower_bound=1,
+        **common,
+    )
     flags.DEFINE_string("labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all.", **common)
     flags.DEFINE_integer("interpolate", 0, "sample: images of each row on the way from one noise to another.", **common)
-    flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint.", **common)
+    flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all.", **common)
+    flags.DEFINE_string("metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run.", **common)
+    flags.DEFINE_enum(
+        "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network.", **common
+    )
+    flags.DEFINE_string("features_path", None, "evaluate: file of its weights. Default: the published ones.", **common)
     flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
     flags.DEFINE_enum(
         "statistics",
@@ -64,7 +83,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_bool("dropout", None, "translate: keep dropout on. Default: the method's.", **common)
     flags.DEFINE_integer(
-        "seed", 0, "translate, sample: of dropout and noise.", lower_bound=0, upper_bound=2**32 - 1, **common
+        "seed", 0, "translate, sample, evaluate: of dropout and noise.", lower_bound=0, upper_bound=2**32 - 1, **common
     )
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
@@ -137,6 +156,21 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
     )
 
 
+def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.evaluate import evaluate
+
+    evaluate(
+        _workdir(values, spec),
+        values.checkpoint,
+        values.metrics.split(",") if values.metrics else None,
+        values.input,
+        num=values.num if values["num"].present else None,
+        features=values.features,
+        features_path=values.features_path,
+        seed=values.seed,
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -153,6 +187,8 @@ def main(argv: list[str] | None = None) -> int:
             _train(values, spec)
         elif values.mode == "sample":
             _sample(values, spec)
+        elif values.mode == "evaluate":
+            _evaluate(values, spec)
         else:
             _translate(values, spec)
     except UserError as error:

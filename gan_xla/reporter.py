@@ -14,6 +14,7 @@ from gan_xla.writers import Progress, Writer
 
 EARLY_SAMPLE_S = 30
 LONG_RUN_S = 3600
+SCORES = "eval/"  # what is of one step alone begins so
 
 
 def due(every: int, before: int, after: int) -> bool:
@@ -57,7 +58,8 @@ class Reporter:
         if self._hint and after - self._first[0] >= 3:
             self._estimate(after, elapsed)
         end = after == self._train.steps
-        if due(self._train.log_every, before, after) or end:
+        scored = any(name.startswith(SCORES) for name in logs)
+        if due(self._train.log_every, before, after) or scored or end:
             self._scalars(after, phase.batch_size or self._train.batch_size, waited)
         early = self._early and elapsed > EARLY_SAMPLE_S
         if early or due(self._train.sample_every, before, after) or end:
@@ -82,6 +84,7 @@ class Reporter:
             self._progress.losses(values)
         self._waited = waited
         self._last = (step, now)
+        self._logs = {name: value for name, value in self._logs.items() if not name.startswith(SCORES)}
         self._writer.scalars(step, values)
 
 

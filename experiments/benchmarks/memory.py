@@ -80,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = plan(Workload(options.config, options.batch_size, options.image_size, None, fields))
         first = first or found["temporary"]
         row = [name, f"{found['held']:.0f}", f"{found['temporary']:.0f}"]
-        print("| " + " | ".join([*row, f"{found['temporary'] / first:.2f}", f"{found['seconds']:.0f}"]) + " |", flush=True)
+        print(
+            "| " + " | ".join([*row, f"{found['temporary'] / first:.2f}", f"{found['seconds']:.0f}"]) + " |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -127,20 +127,20 @@ def of(
         are real ones.
       most: the most real images of a case, and the most that it makes where `num` does not say.
       given: the user's images (`heldout.given`), to be translated or, for samplers, to be compared with.
-      seed: of the samples.
+      seed: of noise and dropout.
     Raises:
       UserError: the data set has no test rows.
     """
     if not all(len(source) for part in (dataset, *dataset.others) for source in part.test):
         raise UserError(f"{dataset.about}: there are no test images to measure this run on")
-    common = {"most": most, "given": given or {}}
+    common = {"most": most, "given": given or {}, "seed": seed}
     common["num"] = num if num or not gan.translate else most
     if gan.directions:
         cases = _directions(gan, config, dataset, **common)
     elif gan.translate:
         cases = _domains(gan, dataset, **common)
     else:
-        cases = [_samples(gan, config, dataset, seed=seed, **common)]
+        cases = [_samples(gan, config, dataset, **common)]
     return [dataclasses.replace(case, background=tuple(config.data.background)) for case in cases]
 
 
@@ -148,7 +148,7 @@ def _source(dataset: Dataset, key: str) -> Source:
     return next(source for source in dataset.test if key in source.spec)
 
 
-def _directions(gan, config, dataset, *, num, most, given) -> list[Case]:
+def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
     pairs = heldout.pairs(config.data, dataset) if config.data.image_size and not given else None
     cases = []
     for direction in gan.directions:
@@ -163,7 +163,7 @@ def _directions(gan, config, dataset, *, num, most, given) -> list[Case]:
             Case(
                 name=direction,
                 count=min(num, len(rows)),
-                draw=partial(_translate, Rows(rows, spread(len(rows), num)), direction, back),
+                draw=partial(_translate, Rows(rows, spread(len(rows), num)), direction, back, seed),
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
@@ -172,12 +172,12 @@ def _directions(gan, config, dataset, *, num, most, given) -> list[Case]:
     return cases
 
 
-def _translate(rows, direction, reverse, model, numbers, back) -> dict[str, np.ndarray]:
+def _translate(rows, direction, reverse, seed, model, numbers, back) -> dict[str, np.ndarray]:
     row = rows.read(numbers)
     x = row[f"x_{direction[0]}"]
-    fields = {"source": x, "fake": model.translate(x, direction)}
+    fields = {"source": x, "fake": model.translate(x, direction, seed=seed)}
     if back and reverse:
-        fields["back"] = model.translate(fields["fake"], reverse)
+        fields["back"] = model.translate(fields["fake"], reverse, seed=seed)
     if f"x_{direction[-1]}" in row:
         fields["truth"] = row[f"x_{direction[-1]}"]
     return fields
@@ -189,7 +189,7 @@ def _labels(source: Source) -> np.ndarray:
     return np.concatenate([rows["label"] for rows in every.chunks()])
 
 
-def _domains(gan, dataset, *, num, most, given) -> list[Case]:
+def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
     """To each domain go the images of its data set that are not in it, their other labels as in training's pictures."""
     cases, space = [], gan.labels
     for number, (part, labels) in enumerate(zip((dataset, *dataset.others), space.sets, strict=True)):
@@ -205,7 +205,7 @@ def _domains(gan, dataset, *, num, most, given) -> list[Case]:
                 Case(
                     name=name,
                     count=len(rows),
-                    draw=partial(_label, rows, space, name, column - space.columns(number).start),
+                    draw=partial(_label, rows, space, name, column - space.columns(number).start, seed),
                     real=Rows(real, within).spread(most),
                     key="x",
                     metrics=(*FEATURES, "sharpness", "cycle", *(["asked"] if len(labels.labels) > 1 else [])),
@@ -215,12 +215,13 @@ def _domains(gan, dataset, *, num, most, given) -> list[Case]:
     return cases
 
 
-def _label(rows, space, name, column, model, numbers, back) -> dict[str, np.ndarray]:
+def _label(rows, space, name, column, seed, model, numbers, back) -> dict[str, np.ndarray]:
     row = rows.read(numbers)
     x, label = row["x"], row["label"]
-    fields = {"source": x, "fake": model.translate(x, domain=np.asarray(space.towards(name, label)))}
+    target = np.asarray(space.towards(name, label))
+    fields = {"source": x, "fake": model.translate(x, domain=target, seed=seed)}
     if back:
-        fields["back"] = model.translate(fields["fake"], domain=label)
+        fields["back"] = model.translate(fields["fake"], domain=label, seed=seed)
     return {**fields, "asked": np.full(len(x), column)}
 
 

@@ -1,4 +1,4 @@
-"""All that is measured of a trained method: `Suite` for a whole evaluation, `quick` for a glance while it trains."""
+"""All that is measured of a trained method at once: for an evaluation, or for a glance at it while it trains."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,6 @@ from gan_xla.inference import Model
 
 MOST = 10_000  # real images of a case
 HELD = 2**28  # bytes of the pixels that some measures need all at once
-QUICK = ("modes", "l1", "kid")  # the first that fits a method says how it fares
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +35,7 @@ class Number(NamedTuple):
       error: standard error, or None; of the mean over images, or as the measure says.
       images, real: how many were made, and how many real ones there were to compare with.
       seed: of noise and other draws.
+      features: the feature network, where it was used.
       reason: why there is no value.
     """
 
@@ -46,22 +46,31 @@ class Number(NamedTuple):
     images: int
     real: int
     seed: int
+    features: str | None = None
     reason: str | None = None
 
 
 class Suite:
     """The measures of a method on test data; they can be taken of one model after another.
 
+    The feature network, real images' features and classifiers stay from one to the next. Nothing is written to the
+    disk but the cache, by `save`.
+
     Args:
       config: of the run, with the labels that its data have.
       dataset: of the config's `data` section.
       metrics: names of `MEASURES`; None: all that fit.
+      first: take only the first of `metrics` that fits, and let the others be.
       network: a feature network, or its name; its weights are only needed if a measure needs them.
       path: file of its weights, in the place of the usual one.
       num, most, given, seed: as `gan_xla.evaluation.cases.of`.
       cache: directory that keeps real images' features, or None.
     Raises:
       UserError: metrics that do not fit this method, missing weights, or no test images.
+
+    Attributes:
+      fitting: the names of all measures that fit.
+      metrics: of those that are taken.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class Suite:
         dataset: Dataset,
         *,
         metrics: Sequence[str] | None = None,
+        first: bool = False,
         network: str | Features = "efficientnet",
         path: epath.PathLike | None = None,
         num: int | None = None,
@@ -82,11 +92,8 @@ class Suite:
         self._cases = cases.of(self._gan, config, dataset, num=num, most=most, given=given, seed=seed)
         offered = {name for case in self._cases for name in case.metrics}
         self.fitting = tuple(name for name in MEASURES if name in offered)
-        self.metrics = self.fitting if metrics is None else tuple(name for name in MEASURES if name in metrics)
+        self.metrics = self._choose(metrics, first)
         self._strict, self._seed, self._warned = metrics is not None, seed, False
-        if unknown := [name for name in metrics or () if name not in self.fitting]:
-            known = "needs other data or another method" if unknown[0] in MEASURES else "is unknown"
-            raise UserError(f"--metrics={unknown[0]}: {known}; this run has {', '.join(self.fitting)}")
         self._features = self._remembered = None
         if any("network" in MEASURES[name].made for name in self.metrics):
             self._features = features.load(network, path) if isinstance(network, str) else network
@@ -94,6 +101,16 @@ class Suite:
         if "lpips" in self.metrics:
             weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
         self._known, self._judges = {}, {}
+
+    def _choose(self, metrics: Sequence[str] | None, first: bool) -> tuple[str, ...]:
+        """The names to measure, in the order of the table."""
+        if first:
+            metrics = [name for name in metrics if name in self.fitting][:1]
+        if unknown := [name for name in metrics or () if name not in self.fitting]:
+            reason = "needs test images in pairs" if unknown[0] in cases.PAIRS else "is not of this method and data"
+            reason = reason if unknown[0] in MEASURES else "is unknown"
+            raise UserError(f"--metrics={unknown[0]}: {reason}; this run has {', '.join(self.fitting)}")
+        return tuple(name for name in self.fitting if metrics is None or name in metrics)
 
     @property
     def network(self) -> str | None:
@@ -146,22 +163,27 @@ class Suite:
             )
 
     def _value(self, name: str, case: Case, seen: Seen) -> list[Number]:
-        counts = (case.count, len(case.real) if MEASURES[name].real else 0)
+        measure = MEASURES[name]
+        count, real = case.count, len(case.real) if measure.real else 0
+        if "pixels" in measure.made:
+            count = real = self._held(case)
+        network = self.network if "network" in measure.made else None
+
+        def number(metric, value, error=None, reason=None):
+            title = measures.title(metric, network)
+            return Number(metric, title, value, error, count, real, self._seed, network, reason)
+
         try:
-            values = MEASURES[name].values(seen)
+            values = measure.values(seen)
         except UserError as failure:
             if self._strict:
                 raise UserError(f"--metrics={name}, {case.name}: {failure}") from failure
-            return [Number(name, measures.title(name, self.network), None, None, *counts, self._seed, str(failure))]
+            return [number(name, None, reason=str(failure))]
         numbers = []
         for metric, found in values.items():
-            value, error = (
-                float(x) if x is not None and np.isfinite(x) else None
-                for x in (found if isinstance(found, tuple) else (found, None))
-            )
-            reason = f"it is not finite, but {found}" if value is None else None
-            title = measures.title(metric, self.network)
-            numbers.append(Number(metric, title, value, error, *counts, self._seed, reason))
+            pair = found if isinstance(found, tuple) else (found, None)
+            value, error = (float(x) if x is not None and np.isfinite(x) else None for x in pair)
+            numbers.append(number(metric, value, error, f"it is {pair[0]}" if value is None else None))
         return numbers
 
     def _made(self, case: Case, model: Model, chosen: Sequence[str], judge: judges.Judge | None, bar: tqdm):
@@ -200,23 +222,3 @@ class Suite:
             one_hot = labels.sets[number].one_hot
             self._judges[number] = judges.train(part, labels.columns(number), one_hot, self._config.data, self._seed)
         return self._judges[number]
-
-
-def quick(config: ml_collections.ConfigDict, dataset: Dataset, *, num: int = 256, **options) -> Suite:
-    """A suite that is cheap enough to call while training: one measure, of at most `num` made and real images.
-
-    Covered modes of the 2-D toy, L1 to the truth where there is one, else the kernel distance, which unlike the
-    Frechet distance needs no thousands of images. Make it once and call `scores(model)` again and again: the feature
-    network and real images' features stay. Nothing is written to the disk.
-
-    Args:
-      config, dataset: as `Suite`.
-      num: how many images.
-      options: of `Suite`, such as `metrics` and `network`.
-    Raises:
-      UserError: as `Suite`.
-    """
-    if "metrics" not in options:
-        suite = Suite(config, dataset, metrics=(), num=num, most=num)
-        options["metrics"] = [next(name for name in QUICK if name in suite.fitting)]
-    return Suite(config, dataset, num=num, most=num, **options)
