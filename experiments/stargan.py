@@ -8,7 +8,7 @@ experiments.data.emoji --labelled writes: the true image of every translation is
 the k (k - 1) directions it gives L1 (of 255) and SSIM to the truth of the translation and of the untouched
 input, and the share of translations that a classifier of real images reads as the class asked for. The
 paper knows no truth; its classifier reads 97.88 % of StarGAN's faces as asked (RaFD, a ResNet-18
-that is right on 99.55 % of real ones), 94.01 % of CycleGAN's.
+that is right on 99.55 % of real ones).
 
 `mask` takes a run trained jointly on several data sets (configs/stargan_joint.py). Held-out images of
 the first go to every label of every data set under each mask; classifiers of the real images of each
