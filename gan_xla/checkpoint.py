@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shutil
 import zlib
@@ -160,12 +161,13 @@ class Checkpoints:
         Args:
           step: of the state.
           state: the tree.
-          score: how good it is; lower is better; None: not known.
+          score: how good it is; lower is better; None, or a number that is not finite: not known.
         Raises:
           UserError: it cannot be written.
         """
         if step == self.latest():
             return
+        score = score if score is not None and math.isfinite(score) else None
         host = jax.tree.map(np.asarray, state)
         if not_now := self._unwritable(sum(x.nbytes for x in jax.tree.leaves(host))):
             raise self._unwritten(not_now)

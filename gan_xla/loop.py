@@ -78,7 +78,7 @@ class Loop:
         train = config.train
         self._saves = [every for every in (train.checkpoint_every, train.keep_every, train.evaluate_every) if every]
         self._skipped, self._waited = 0, 0.0
-        self._ahead, self._made = Ahead(), {}
+        self._ahead, self._made, self._next = Ahead(), {}, None
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
         """From step `start` to the end or to an interruption; returns the state and its step.

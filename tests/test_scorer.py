@@ -41,7 +41,7 @@ def test_a_run_is_scored_and_its_best_checkpoint_outlives_newer_ones(tmp_path, c
 def test_the_lowest_score_is_the_best_and_of_equal_ones_the_first(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.best() is None
-        for step, score in enumerate([3.0, 1.0, 1.0, 2.0, None, 2.0, 4.0], start=1):
+        for step, score in enumerate([3.0, 1.0, 1.0, 2.0, None, float("nan"), 4.0], start=1):
             checkpoints.save(step, TREE, score)
         assert checkpoints.best() == 2 and checkpoints.steps() == [2, 5, 6, 7]
     with Checkpoints(tmp_path) as checkpoints:
