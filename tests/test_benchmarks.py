@@ -78,7 +78,7 @@ def test_of_pggan_the_phase_of_the_size_is_measured():
     assert contestant.facts()["gflop_per_step"] > 0
     config = Workload("pggan:quick", 4, 8).config()
     assert config.data.image_size == 32, "the networks keep all levels"
-    phase = jax_side._phase(gans.build(config), Workload("pggan:quick", 4, 8))
+    phase = jax_side.phase_of(gans.build(config), Workload("pggan:quick", 4, 8))
     assert phase.resolution == 8 and phase.start > 0
 
 

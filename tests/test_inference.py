@@ -97,7 +97,7 @@ def test_input_that_is_no_image_is_a_clear_error(model, images, message):
 
 def test_an_earlier_checkpoint_can_be_chosen_and_a_missing_one_is_named(run):
     assert gan_xla.load(run, checkpoint=1).step == 1
-    with pytest.raises(UserError, match="--checkpoint=7: use last or one of 1, 2"):
+    with pytest.raises(UserError, match="--checkpoint=7: use last, best or one of 1, 2"):
         gan_xla.load(run, checkpoint=7)
 
 
