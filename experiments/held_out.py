@@ -20,22 +20,11 @@ import gan_xla
 from experiments import common
 from gan_xla import images
 from gan_xla.errors import UserError
+from gan_xla.evaluation.similarity import l1, ssim
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
 SHOWN = 8
-
-
-def l1(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of uint8 [n, h, w, c], [n]."""
-    return np.abs(x.astype(np.float32) - y).mean(axis=(1, 2, 3))
-
-
-def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Structural similarity of uint8 [n, h, w, c], [n]; 1 for equal images."""
-    import tensorflow as tf  # takes seconds
-
-    return tf.image.ssim(x, y, max_val=255).numpy()
 
 
 def scores(candidates: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, dict[str, float]]:

@@ -8,13 +8,9 @@ import numpy as np
 
 from gan_xla import data, label_space
 from gan_xla.evaluation import classifier
+from gan_xla.evaluation.cases import spread
 
 MOST = 20_000  # training images of a classifier: more would not fit into memory at CelebA's size
-
-
-def spread(count: int, most: int) -> np.ndarray:
-    """Up to `most` of the numbers below `count`, evenly spread."""
-    return np.linspace(0, count - 1, min(most, count)).astype(int)
 
 
 class Judge(NamedTuple):

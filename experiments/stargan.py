@@ -31,11 +31,12 @@ import numpy as np
 
 import gan_xla
 from experiments import common, held_out
-from experiments.judges import Judge, judge, spread
+from experiments.judges import Judge, judge
 from gan_xla import images, label_space
 from gan_xla.data.labelled import sections
 from gan_xla.errors import UserError
 from gan_xla.evaluation import classifier
+from gan_xla.evaluation.cases import spread
 from gan_xla.inference import Model
 from gan_xla.label_space import LabelSpace
 from gan_xla.writers import sample_grid
