@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -52,9 +52,9 @@ def _misfit(saved: dict[str, list], like: dict[str, list]) -> str:
     return ""
 
 
-def _leader(scores: Mapping[int, float]) -> int | None:
-    """The step of the lowest score, the earliest of several, or None."""
-    return min(sorted(scores), key=scores.get, default=None)
+def _leader(scores: Mapping[int, float], steps: Iterable[int]) -> int | None:
+    """Of ascending steps the one of the lowest score, the earliest of several, or None where none has one."""
+    return min((step for step in steps if step in scores), key=scores.get, default=None)
 
 
 class _Best(ocp.checkpoint_managers.PreservationPolicy):
@@ -64,7 +64,7 @@ class _Best(ocp.checkpoint_managers.PreservationPolicy):
         self._scores = scores
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        best = _leader(self._scores)
+        best = _leader(self._scores, sorted(checkpoint.step for checkpoint in checkpoints))
         return [checkpoint.step == best for checkpoint in checkpoints]
 
 
@@ -151,7 +151,7 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step of the lowest score, or None where none was scored."""
-        return _leader({step: score for step, score in self._scores.items() if step in self.steps()})
+        return _leader(self._scores, self.steps())
 
     def save(self, step: int, state: Any, score: float | None = None) -> None:
         """Saves a tree of arrays; returns when it is on disk.
@@ -258,13 +258,14 @@ class Checkpoints:
             raise UserError(f"{self.directory}: no checkpoint yet; train first with --workdir={self.directory.parent}")
         if which == "last":
             return self.newest(like)
-        best = self.best()
-        if which == "best" and best is None:
-            raise UserError(
-                "--checkpoint=best: no checkpoint of this run has a score; train with --config.train.evaluate_every, "
-                "or use last"
-            )
-        which = str(best) if which == "best" else which
+        if which == "best":
+            best = self.best()
+            if best is None:
+                raise UserError(
+                    "--checkpoint=best: no checkpoint of this run has a score; train with "
+                    "--config.train.evaluate_every, or use last"
+                )
+            which = str(best)
         if not which.isdecimal() or int(which) not in steps:
             raise UserError(f"--checkpoint={which}: use last, best or one of {', '.join(map(str, steps))}")
         try:

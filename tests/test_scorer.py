@@ -50,6 +50,19 @@ def test_the_lowest_score_is_the_best_and_of_equal_ones_the_first(tmp_path):
         assert checkpoints.load("best", TREE)[0] == 8
 
 
+def test_the_best_of_those_that_are_left_is_kept_when_the_best_was_damaged(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step, score in enumerate([2.0, 3.0, 1.0], start=1):
+            checkpoints.save(step, TREE, score)
+        (checkpoints.directory / "3" / "state" / "_METADATA").unlink()
+        for path in (checkpoints.directory / "3" / "about").iterdir():
+            path.write_bytes(b"")
+        assert checkpoints.newest(TREE)[0] == 2
+        for step in (4, 5, 6):
+            checkpoints.save(step, TREE, 5.0)
+        assert checkpoints.best() == 1 and checkpoints.steps() == [1, 4, 5, 6]
+
+
 def test_a_run_without_scores_has_no_best_checkpoint(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, TREE)
