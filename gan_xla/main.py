@@ -192,7 +192,8 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _translate(values, spec)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        # In one write, lest another thread's words come between.
+        print(f"error: {error}\n", end="", file=sys.stderr, flush=True)
         if values and values.distributed:
             sys.stdout.flush()
             os._exit(2)  # an orderly end waits for the other processes, which may be gone or wait for this one
