@@ -26,7 +26,8 @@ def lax_conv_transpose(x, kernel, stride, padding, output_padding=0):
 
 # Each CPU form is chosen by shape: 16 channels and more take patches (up to 256 rows, or
 # stride 1 unpadded), 64 and more the nine products (4x4 of stride 2, over 256 rows); up to 4
-# channels on one side take overlap-add; all others the plain form.
+# channels on one side take overlap-add; transposed ones of up to 64 rows go tap by tap; all
+# others the plain form.
 CASES = {
     "k4s2p1 from 3 channels": (conv, lax_conv, (2, 8, 8, 3), (4, 4, 3, 6), (2, 1)),
     "k4s2p1 nine products": (conv, lax_conv, (5, 16, 15, 64), (4, 4, 64, 65), (2, 1)),
@@ -41,9 +42,11 @@ CASES = {
     "k3s1p1 to 3 channels, rectangular kernel": (conv, lax_conv, (2, 5, 6, 5), (3, 2, 5, 3), (1, 1)),
     "k2s3p1, stride above kernel": (conv, lax_conv, (2, 9, 7, 3), (2, 2, 3, 5), (3, 1)),
     "transposed k4s2p1 nine products": (conv_transpose, lax_conv_transpose, (5, 8, 8, 64), (4, 4, 64, 64), (2, 1)),
-    "transposed k4s2p1 to 3 channels": (conv_transpose, lax_conv_transpose, (2, 4, 5, 6), (4, 4, 6, 3), (2, 1)),
-    "transposed k3s2p1 op1": (conv_transpose, lax_conv_transpose, (2, 4, 3, 5), (3, 3, 5, 6), (2, 1, 1)),
-    "transposed k4s1p0 from 1x1": (conv_transpose, lax_conv_transpose, (2, 1, 1, 16), (4, 4, 16, 16), (1, 0)),
+    "transposed k4s2p1 to 3 channels": (conv_transpose, lax_conv_transpose, (2, 6, 6, 6), (4, 4, 6, 3), (2, 1)),
+    "transposed k4s2p1, plain": (conv_transpose, lax_conv_transpose, (2, 6, 6, 5), (4, 4, 5, 6), (2, 1)),
+    "transposed k4s2p1 by taps": (conv_transpose, lax_conv_transpose, (2, 4, 5, 6), (4, 4, 6, 3), (2, 1)),
+    "transposed k3s2p1 op1 by taps": (conv_transpose, lax_conv_transpose, (2, 4, 3, 5), (3, 3, 5, 6), (2, 1, 1)),
+    "transposed k4s1p0 from 1x1, by taps": (conv_transpose, lax_conv_transpose, (2, 1, 1, 16), (4, 4, 16, 16), (1, 0)),
 }
 
 
@@ -87,7 +90,7 @@ def test_equals_lax_in_value_jvp_gradients_and_second_derivatives(case):
 @pytest.mark.parametrize("axes", [(1, None), (None, 3), (0, 4)], ids=["images", "kernels", "both"])
 def test_vmap_of_value_and_all_derivatives_equals_lax(axes):
     # The derivatives of one operation go through all three primitives.
-    ours, theirs, x, k, integers = CASES["transposed k3s2p1 op1"]
+    ours, theirs, x, k, integers = CASES["transposed k3s2p1 op1 by taps"]
     with jax.enable_x64(True):
         arguments = draw(*(v if a is None else (*v[:a], 3, *v[a:]) for v, a in zip((x, k, x, k), axes * 2)))
         results = [
@@ -139,7 +142,7 @@ def test_accelerators_get_three_plain_convolutions(platform):
         assert ("stablehlo.dot_general" in text) != plain_form
 
 
-@pytest.mark.parametrize("case", ["k4s2p1 nine products", "transposed k3s2p1 op1"])
+@pytest.mark.parametrize("case", ["k4s2p1 nine products", "transposed k3s2p1 op1 by taps"])
 def test_plain_context_retraces_a_compiled_function_to_lax_operations(case):
     ours, _, x, k, integers = CASES[case]
     x, k = draw(x, k)

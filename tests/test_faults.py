@@ -197,7 +197,7 @@ def test_a_disk_that_takes_no_more_is_one_clear_error_and_the_checkpoints_stay(t
     process = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=200)
     assert process.returncode == 2, process.stderr
     # Orbax's threads print tracebacks of their own, of which a piece may have begun the line.
-    errors = re.findall(r"\berror: /.*", process.stderr)
+    errors = re.findall(r"error: /.*", process.stderr)
     assert len(errors) == 1 and "a checkpoint could not be written" in errors[0], process.stderr
     assert "the last good one is of step 2" in errors[0]
     assert _state(tmp_path).step == 2

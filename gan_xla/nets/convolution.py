@@ -35,7 +35,6 @@ from gan_xla.nets.convolution_forms import (
     cpu_image,
     cpu_kernel,
     cpu_output,
-    mirror,
     plain_image,
     plain_kernel,
     plain_output,
@@ -73,7 +72,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int | Pair = 1, padding: int |
         TypeError: if the dtypes differ.
     """
     g = _geometry("conv", x, kernel, stride, padding)
-    if min(g.output) < 1:
+    if any(length < 1 for length in g.output):
         raise ValueError(f"conv: a {g.kernel} kernel does not fit an image of {g.image} with padding {g.padding}")
     if _use_plain.value:
         return plain_output(x, kernel, g)
@@ -107,16 +106,16 @@ def conv_transpose(
         (h - 1) * s - 2 * p + k + e
         for h, s, p, k, e in zip(small.image, small.stride, small.padding, small.kernel, extra)
     )
-    if min(image) < 1 or any(e >= s for e, s in zip(extra, small.stride)):
+    if any(length < 1 for length in image) or any(e >= s for e, s in zip(extra, small.stride)):
         raise ValueError(
             f"conv_transpose: output of {image} from {small.image} with kernel {small.kernel}, "
             f"stride {small.stride}, padding {small.padding}, output_padding {extra}"
         )
-    g = small._replace(image=image)
+    g = small._replace(image=image, mirrored=True)
     if _use_plain.value:
         padding = [(k - 1 - p, k - 1 - p + e) for k, p, e in zip(g.kernel, g.padding, extra)]
         return lax.conv_general_dilated(x, kernel, (1, 1), padding, lhs_dilation=g.stride, dimension_numbers=LAYOUT)
-    return _bind(_image, x, mirror(kernel), g)
+    return _bind(_image, x, kernel, g)
 
 
 def _pair(value: int | Pair) -> Pair:
@@ -163,8 +162,8 @@ def _primitive(name, shape, folds, plain_form, cpu_form) -> Primitive:
     Args:
         name: the primitive's name.
         shape: `shape(left_shape, right_shape, geometry)` of the result.
-        folds: for each operand, its axis and the result's axis of the dimension that only
-            these two have; vmap over one operand is folded into it.
+        folds: `folds(geometry)`: for each operand, its axis and the result's axis of the dimension
+            that only these two have; vmap over one operand is folded into it.
         plain_form, cpu_form: implementations `form(left, right, geometry)`.
     """
     primitive = Primitive(name)
@@ -184,7 +183,7 @@ def _batch(primitive, folds, operands, dims, geometry):
         operands = tuple(jnp.moveaxis(v, d, 0) for v, d in zip(operands, dims))
         return lax.map(lambda pair: _bind(primitive, *pair, geometry), operands), 0
     i = 0 if dims[1] is None else 1
-    axis, result_axis = folds[i]
+    axis, result_axis = folds(geometry)[i]
     size = operands[i].shape[dims[i]]
     folded = jnp.moveaxis(operands[i], dims[i], axis)
     folded = folded.reshape(*folded.shape[:axis], size * folded.shape[axis + 1], *folded.shape[axis + 2 :])
@@ -194,9 +193,27 @@ def _batch(primitive, folds, operands, dims, geometry):
     return out.reshape(*out.shape[:result_axis], size, rest, *out.shape[result_axis + 1 :]), result_axis
 
 
-_output = _primitive("conv_output", lambda x, k, g: (x[0], *g.output, k[3]), ((0, 0), (3, 3)), plain_output, cpu_output)
-_image = _primitive("conv_image", lambda y, k, g: (y[0], *g.image, k[2]), ((0, 0), (2, 3)), plain_image, cpu_image)
-_kernel = _primitive("conv_kernel", lambda x, y, g: (*g.kernel, x[3], y[3]), ((3, 2), (3, 3)), plain_kernel, cpu_kernel)
+_output = _primitive(
+    "conv_output",
+    lambda x, k, g: (x[0], *g.output, k[g.channels[1]]),
+    lambda g: ((0, 0), (g.channels[1], 3)),
+    plain_output,
+    cpu_output,
+)
+_image = _primitive(
+    "conv_image",
+    lambda y, k, g: (y[0], *g.image, k[g.channels[0]]),
+    lambda g: ((0, 0), (g.channels[0], 3)),
+    plain_image,
+    cpu_image,
+)
+_kernel = _primitive(
+    "conv_kernel",
+    lambda x, y, g: (*g.kernel, *((y[3], x[3]) if g.mirrored else (x[3], y[3]))),
+    lambda g: ((3, g.channels[0]), (3, g.channels[1])),
+    plain_kernel,
+    cpu_kernel,
+)
 
 # Cotangents of the left and of the right operand; the first argument is that of the result.
 ad.defbilinear(
