@@ -41,6 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=True,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             model=dict(
                 generator=dict(

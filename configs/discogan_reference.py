@@ -40,6 +40,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=False,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             model=dict(
                 generator=dict(net="encoder_decoder", width=64, bottleneck=0, upsample="transpose", output="sigmoid"),

@@ -43,6 +43,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=False,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             model=dict(
                 latent=100,

@@ -46,6 +46,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=True,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             growth=dict(
                 first=4,

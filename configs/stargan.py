@@ -47,6 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=True,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             model=dict(
                 generator=dict(net="stargan", width=64, blocks=6, upsample="transpose", output="tanh"),

@@ -37,6 +37,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 flip=False,
                 background=(255, 255, 255),
                 max_unreadable=10,
+                on_device=False,
             ),
             model=dict(
                 generator=dict(net="mlp", layers=3, hidden=128),

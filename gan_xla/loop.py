@@ -12,6 +12,7 @@ import numpy as np
 from gan_xla import data, parallel
 from gan_xla.ahead import Ahead
 from gan_xla.contract import Phase, Tree
+from gan_xla.data.resident import Resident
 from gan_xla.reporter import due
 from gan_xla.state import TrainState, reset
 from gan_xla.step import for_seeds, make_step
@@ -33,11 +34,17 @@ class NonFinite(Exception):
 
 
 def batches(
-    config: ml_collections.ConfigDict, dataset: data.Dataset, phase: Phase, start: int, stop: int, rollbacks: int = 0
+    config: ml_collections.ConfigDict,
+    dataset: data.Dataset,
+    phase: Phase,
+    start: int,
+    stop: int,
+    rollbacks: int = 0,
+    resident: Resident | None = None,
 ) -> Iterator[Tree]:
     """Batches as the mapped step takes them, one for each call of the steps [start, stop) of a phase.
 
-    Every rollback of the run puts the data in a new order.
+    Every rollback of the run puts the data in a new order. With `resident` they are gathered on the devices.
     """
     # TensorFlow stays out of the way of whoever imports this module to read it.
     from gan_xla.data import pipeline
@@ -57,8 +64,10 @@ def batches(
         load_size=config.data.load_size,
         flip=config.data.flip,
         resolution=phase.resolution,
+        draws=resident is not None,
     )
-    return map(parallel.shard, found)
+    found = map(parallel.shard, found)
+    return found if resident is None else resident.batches(found, start, phase.resolution)
 
 
 class Loop:
@@ -75,7 +84,8 @@ class Loop:
         self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
         self._scorer = scorer
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
-        train = config.train
+        train, shown = config.train, config.data
+        self._resident = Resident(dataset, shown.image_size, shown.flip) if shown.on_device else None
         self._saves = [every for every in (train.checkpoint_every, train.keep_every, train.evaluate_every) if every]
         self._skipped, self._waited = 0, 0.0
         self._ahead, self._made, self._next = Ahead(), {}, None
@@ -115,7 +125,8 @@ class Loop:
           The state, its step, and whether the run was asked to leave.
         """
         train, logs, after, asked = self._config.train, {}, start, False
-        shown = batches(self._config, self._dataset, phase, start, end, int(np.max(state.rollbacks)))
+        rollbacks = int(np.max(state.rollbacks))
+        shown = batches(self._config, self._dataset, phase, start, end, rollbacks, self._resident)
         for before, batch in zip(range(start, end, train.steps_per_call), self._timed(shown), strict=False):
             previous = logs
             state, logs = programs[before % len(programs)](state, batch)

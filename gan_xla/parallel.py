@@ -96,6 +96,25 @@ def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Cal
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
+def map_rows(function: Callable) -> Callable:
+    """Runs `function(rows, batch) -> batch` on all local devices at once.
+
+    `rows` are replicated, as `replicate` makes them; leaves of a batch have a leading axis of local devices.
+    """
+    return jax.pmap(function, in_axes=(None, 0))
+
+
+def replicate(tree: Tree) -> Tree:
+    """Arrays of the host on each local device, as the mapped functions take them without a transfer."""
+    count = np.zeros(jax.local_device_count())
+    return jax.pmap(lambda tree, _: tree, in_axes=(None, 0), out_axes=None)(tree, count)
+
+
+def memory() -> int | None:
+    """Bytes of a local device's memory that this process may use; None where that is not known (a CPU)."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def shard(batches: Tree, devices: Sequence[jax.Device] | None = None) -> Tree:
     """[k, n, ...] of this process -> [local devices, k, n / local devices, ...], on the host."""
     count = len(devices) if devices else jax.local_device_count()

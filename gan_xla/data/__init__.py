@@ -13,7 +13,7 @@ from gan_xla.errors import UserError
 
 __all__ = ["Arrays", "Dataset", "Source", "load", "test_batch"]
 
-_HELPERS = {"attributes", "labelled", "pipeline", "reading", "sources", "table"}
+_HELPERS = {"attributes", "labelled", "pipeline", "reading", "resident", "sources", "table"}
 
 
 def load(data):

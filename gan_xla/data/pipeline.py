@@ -65,6 +65,7 @@ def batches(
     load_size=None,
     flip=False,
     resolution=None,
+    draws=False,
 ):
     """Iterates over the steps [start, stop), `steps_per_call` at a time.
 
@@ -83,11 +84,14 @@ def batches(
       flip: mirror half of the images.
       resolution: height and width to which images are shrunk at last, by the means of
         blocks (PGGAN, appendix B); default: none.
+      draws: read nothing; say what to show instead, to `gan_xla.data.resident`, which has the rows.
     Returns:
       an iterator of dicts: the sources' keys [k, n_local, ...] ([k, n_local, seeds, ...]) in their own
       dtype, where images are uint8 [k, n_local, h, w, c] and other rows pass
       untouched, and `index` (int32 [k, n_local]), the row's number in the
-      global batch. The arrays are read-only. Closing it stops the reading.
+      global batch. The arrays are read-only. Closing it stops the reading. With `draws` there is, in
+      place of the keys of source number j, `draw_<j>` int32 [..., 4]: the row's number in its own
+      source, the crop's top and left, and whether it is mirrored.
     Raises:
       UserError: a source has fewer rows than a batch (at once), or cannot read
         (from the iterator, as the source raised it).
@@ -97,11 +101,13 @@ def batches(
         _check(sources, batch_size, image_size, load_size)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
-    form = (image_size, flip, resolution)
-    seeds = np.atleast_1d(seed).tolist()
+    form, seeds = (image_size, flip, resolution, draws), np.atleast_1d(seed).tolist()
     readers = [[_readers(source, next(number), seeds, *form) for source in sources] for sources in groups]
-    spec = {"index": ((), np.dtype(np.int32))} | {key: row for source in groups[0] for key, row in source.spec.items()}
-    dtypes = [dtype for _, dtype in spec.values()]
+    if draws:
+        dtypes = {f"draw_{j}": np.dtype(np.int32) for j in range(len(groups[0]))}
+    else:
+        dtypes = {key: dtype for source in groups[0] for key, (_, dtype) in source.spec.items()}
+    dtypes = {"index": np.dtype(np.int32), **dtypes}
     failures = {}
 
     def call(step):
@@ -114,15 +120,15 @@ def batches(
             return [np.int64(-1), index, *_in_turn(readers, turn, positions)]
         except Exception as error:  # raised again in _iterate: TensorFlow would print it and keep its text only
             failures[int(step)] = error
-            return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes)]
+            return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes.values())]
 
     dataset = tf.data.Dataset.range(start, stop, steps_per_call)
     dataset = dataset.map(
-        lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes])),
+        lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes.values()])),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return _iterate(dataset.prefetch(PREFETCH), tuple(spec), failures)
+    return _iterate(dataset.prefetch(PREFETCH), tuple(dtypes), failures)
 
 
 def _in_turn(readers, turn, positions):
@@ -172,10 +178,11 @@ def _readers(source, number, seeds, *form):
     return lambda positions: [np.stack(rows, axis=2) for rows in zip(*(read(positions) for read in readers))]
 
 
-def _reader(source, number, seed, image_size, flip, resolution):
-    """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...]."""
+def _reader(source, number, seed, image_size, flip, resolution, draws):
+    """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...], or of its draws."""
     order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(source), seed, number))
     lock = threading.Lock()  # lest neighbouring calls sort the same epoch at the same time
+    size = next((shape[:2] for shape, _ in source.spec.values() if len(shape) == 3), None)
 
     def read(positions):
         flat = positions.reshape(-1)
@@ -186,10 +193,13 @@ def _reader(source, number, seed, image_size, flip, resolution):
             with lock:
                 shuffled = order(epoch)
             indices[chosen] = shuffled[within[chosen]]
+        # Keys of one source get equal draws, so paired images stay aligned.
+        places = _draw(_bits(flat, _AUGMENT, number, seed), size, image_size, flip) if size else None
+        if draws:
+            places = np.zeros((len(flat), 3), np.int32) if places is None else places
+            return [np.column_stack([indices, places]).astype(np.int32).reshape(*positions.shape, 4)]
         found = source.read(indices)
-        if any(array.ndim == 4 for array in found.values()):  # points need no draw
-            bits = _bits(flat, _AUGMENT, number, seed)
-            found = {key: _augment(array, bits, image_size, flip, resolution) for key, array in found.items()}
+        found = {key: _augment(x, places, image_size, resolution) if x.ndim == 4 else x for key, x in found.items()}
         return [found[key].reshape(*positions.shape, *found[key].shape[1:]) for key in source.spec]
 
     return read
@@ -205,26 +215,25 @@ def _permutation(length, seed, number, epoch):
     return np.argsort(_bits(np.arange(length), _SHUFFLE, number, seed, epoch))
 
 
-def _augment(values, bits, image_size, flip, resolution):
-    """Random crop and mirror of images uint8 [n, h, w, c], then shrunk; anything else passes untouched.
+def _draw(bits, size, image_size, flip):
+    """Top, left and whether mirrored, int32 [n, 3], of random crops of images of a (height, width)."""
+    side = image_size or max(size)
+    top, left = (_below(bits, shift, max(0, length - side) + 1) for shift, length in zip((0, 24), size))
+    mirrored = bits >> np.uint64(63) if flip else np.zeros_like(bits)
+    return np.column_stack([top, left, mirrored]).astype(np.int32)
 
-    Keys of one source get equal bits, so paired images stay aligned.
-    """
-    if values.ndim != 4:
-        return values
-    if image_size and values.shape[1:3] != (image_size, image_size):
-        top, left = (
-            _below(bits, shift, side - image_size + 1) for shift, side in ((0, values.shape[1]), (24, values.shape[2]))
-        )
-        values = np.stack([value[y : y + image_size, x : x + image_size] for value, y, x in zip(values, top, left)])
-    if flip:
-        mirrored = (bits >> np.uint64(63)).astype(bool)
-        values = np.where(mirrored[:, None, None, None], values[:, :, ::-1], values)
-    if resolution and values.shape[1] != resolution:
-        n, h, w, c = values.shape
-        blocks = values.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
-        values = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
-    return values
+
+def _augment(images, places, image_size, resolution):
+    """Crop and mirror of images uint8 [n, h, w, c] as `_draw` says, then shrunk."""
+    if image_size and images.shape[1:3] != (image_size, image_size):
+        images = np.stack([x[y : y + image_size, z : z + image_size] for x, (y, z, _) in zip(images, places)])
+    if places[:, 2].any():
+        images = np.where(places[:, 2].astype(bool)[:, None, None, None], images[:, :, ::-1], images)
+    if resolution and images.shape[1] != resolution:
+        n, h, w, c = images.shape
+        blocks = images.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
+        images = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    return images
 
 
 def _below(bits, shift, bound):
