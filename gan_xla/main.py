@@ -8,6 +8,14 @@ Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
 Measure a trained run of any method on the test images of its data:
   python -m gan_xla.main --mode=evaluate --workdir=runs/discogan-quick
+Look at a run, at runs side by side, or at pictures of them without knowing whose they are:
+  python -m gan_xla.main --mode=report --workdir=runs/discogan-quick
+  python -m gan_xla.main --mode=report --compare=runs/one,runs/two --output=comparison.html
+  python -m gan_xla.main --mode=report --blind=runs/one,runs/two,real --output=blind.html
+Export a trained run for other runtimes (stablehlo, onnx, savedmodel, torch, safetensors) or as a web page (web):
+  python -m gan_xla.main --mode=export --format=web --workdir=runs/discogan-quick --output=page
+Make a run of published PyTorch checkpoints (junyanz, sktbrain, yunjey):
+  python -m gan_xla.main --mode=import --format=junyanz --input=latest_net_G_A.pth,latest_net_G_B.pth --workdir=run
 On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
@@ -22,8 +30,6 @@ from ml_collections import config_flags
 from gan_xla import settings
 from gan_xla.errors import UserError
 
-MODES = ("train", "translate", "sample", "evaluate")
-
 
 def _define(argv: list[str]) -> flags.FlagValues:
     values = flags.FlagValues()
@@ -35,7 +41,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
         sys_argv=argv,
         **common,
     )
-    flags.DEFINE_enum("mode", "train", MODES, "What to do.", **common)
+    flags.DEFINE_enum("mode", "train", list(COMMANDS), "What to do.", **common)
     flags.DEFINE_bool("distributed", False, "train: one of several processes of this command.", **common)
     flags.DEFINE_string(
         "coordinator",
@@ -50,11 +56,28 @@ def _define(argv: list[str]) -> flags.FlagValues:
         "input",
         None,
         "translate: an image file or a directory of images. evaluate: a directory of images for the first direction, "
-        "with testA/ testB/, or with a directory for each label, in place of the test images.",
+        "with testA/ testB/, or with a directory for each label, in place of the test images. import: FILE[,FILE...].",
         **common,
     )
-    flags.DEFINE_string("output", None, "translate, sample: directory for the results.", **common)
-    flags.DEFINE_string("direction", None, "translate: AtoB or BtoA. Default: the model's first.", **common)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "translate, sample: directory for the results. export: file or directory to make. report: the page's file; "
+        "default: report.html in the run's directory.",
+        **common,
+    )
+    flags.DEFINE_string(
+        "format",
+        None,
+        "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: junyanz, sktbrain or yunjey.",
+        **common,
+    )
+    flags.DEFINE_string(
+        "direction",
+        None,
+        "translate, export: AtoB or BtoA. Default: the model's first. import: of a generator alone.",
+        **common,
+    )
     flags.DEFINE_string(
         "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many.", **common
     )
@@ -65,15 +88,32 @@ def _define(argv: list[str]) -> flags.FlagValues:
         lower_bound=1,
         **common,
     )
-    flags.DEFINE_string("labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all.", **common)
+    flags.DEFINE_string(
+        "labels",
+        None,
+        "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order.",
+        **common,
+    )
     flags.DEFINE_integer("interpolate", 0, "sample: images of each row on the way from one noise to another.", **common)
+    flags.DEFINE_string("compare", None, "report: RUN,RUN[,...] to show side by side.", **common)
+    flags.DEFINE_string("blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times.", **common)
+    flags.DEFINE_string("answers", None, "report: FILE[,FILE...] that such a page saved, to be counted.", **common)
     flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all.", **common)
     flags.DEFINE_string("metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run.", **common)
     flags.DEFINE_enum(
         "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network.", **common
     )
     flags.DEFINE_string("features_path", None, "evaluate: file of its weights. Default: the published ones.", **common)
-    flags.DEFINE_enum("size", "train", ["train", "native"], "translate: resize to the training size or keep.", **common)
+    flags.DEFINE_string(
+        "size",
+        "train",
+        "translate: train (resize to the training size) or native (keep). export: train, symbolic (any) or pixels.",
+        **common,
+    )
+    flags.DEFINE_integer("tile", 1024, "translate --size=native: larger images go in tiles of this size.", **common)
+    flags.DEFINE_integer("overlap", 128, "translate --size=native: pixels that tiles share.", **common)
+    flags.DEFINE_string("batch", "symbolic", "export: images at once, or symbolic (any number).", **common)
+    flags.DEFINE_integer("opset", None, "export: version of ONNX's operators. Default: one that most know.", **common)
     flags.DEFINE_enum(
         "statistics",
         None,
@@ -105,10 +145,11 @@ def _require(values: flags.FlagValues, *names: str) -> None:
             raise UserError(f"--mode={values.mode} needs --{name}")
 
 
-def _train(values: flags.FlagValues, spec: str) -> None:
+def _train(values: flags.FlagValues, spec: str | None) -> None:
     from gan_xla import parallel
     from gan_xla.train import train
 
+    _require(values, "config")
     if values.distributed:
         parallel.start(values.coordinator, values.num_processes, values.process_id)
     quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
@@ -149,6 +190,8 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         direction=values.direction,
         checkpoint=values.checkpoint,
         size=values.size,
+        tile=values.tile,
+        overlap=values.overlap,
         domain=values.domain,
         statistics=values.statistics,
         dropout=values.dropout,
@@ -171,6 +214,69 @@ def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
     )
 
 
+def _report(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla import report
+
+    asked = [name for name in ("compare", "blind", "answers") if getattr(values, name)]
+    if len(asked) > 1:
+        raise UserError(f"--{asked[0]} and --{asked[1]} are both set; set one of them")
+    if values.answers:
+        print(report.count(values.answers.split(",")))
+        return
+    if asked:
+        _require(values, "output")
+    if values.compare:
+        path = report.compare(values.compare.split(","), values.output)
+    elif values.blind:
+        trials = {"trials": values.num} if values["num"].present else {}
+        only = values.direction or values.domain
+        path = report.blind(values.blind.split(","), values.output, direction=only, seed=values.seed, **trials)
+    else:
+        path = report.write(_workdir(values, spec), values.output, values.checkpoint)
+    print(f"report in {path}")
+
+
+def _export(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.export import export
+
+    _require(values, "format", "output")
+    export(
+        _workdir(values, spec),
+        values.output,
+        format=values.format,
+        direction=values.direction,
+        checkpoint=values.checkpoint,
+        batch=values.batch,
+        size=values.size,
+        opset=values.opset,
+    )
+
+
+def _import(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.published.importing import import_run
+
+    _require(values, "format", "input", "workdir")
+    import_run(
+        values.format,
+        values.input.split(","),
+        values.workdir,
+        values.config if spec else None,
+        direction=values.direction,
+        labels=values.labels,
+    )
+
+
+COMMANDS = {
+    "train": _train,
+    "translate": _translate,
+    "sample": _sample,
+    "evaluate": _evaluate,
+    "report": _report,
+    "export": _export,
+    "import": _import,
+}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -182,15 +288,8 @@ def main(argv: list[str] | None = None) -> int:
         values, spec = _parse(list(sys.argv if argv is None else argv))
         if values.help:
             print(f"{__doc__}\n{values.get_help()}")
-        elif values.mode == "train":
-            _require(values, "config")
-            _train(values, spec)
-        elif values.mode == "sample":
-            _sample(values, spec)
-        elif values.mode == "evaluate":
-            _evaluate(values, spec)
         else:
-            _translate(values, spec)
+            COMMANDS[values.mode](values, spec)
     except UserError as error:
         # In one write, lest another thread's words come between.
         print(f"error: {error}\n", end="", file=sys.stderr, flush=True)

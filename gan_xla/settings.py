@@ -80,7 +80,7 @@ def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
     """
     try:
         rest = values(argv)
-        fields = _flat(values.config.to_dict()) if values["config"].present else {}
+        fields = flat(values.config.to_dict()) if values["config"].present else {}
     except Exception as error:  # a config is a program, which can fail in any way
         raise _explained(error, argv) from error
     if rest[1:]:
@@ -109,7 +109,7 @@ def _explained(error: Exception, argv: Sequence[str]) -> UserError:
 
 def _unknown(field: str, config: ml_collections.ConfigDict) -> UserError:
     section, _, last = field.rpartition(".")
-    known = {name: name.rpartition(".")[-1] for name in sorted(_flat(config.to_dict()))}
+    known = {name: name.rpartition(".")[-1] for name in sorted(flat(config.to_dict()))}
     # By the last part first: any two fields of a section have much in common.
     alike = difflib.get_close_matches(last, set(known.values()))
     nearest = difflib.get_close_matches(field, [name for name in known if known[name] in alike], 1, cutoff=0)
@@ -163,7 +163,7 @@ def resolve(
     config = ml_collections.ConfigDict(config.to_dict())
     config.data.update(fields or {})
     train = config.train
-    limits.check(_flat(config.to_dict()))
+    limits.check(flat(config.to_dict()))
     if train.epochs and train.steps:
         raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs} are both set; set one of them to 0")
     if train.epochs:
@@ -186,11 +186,12 @@ def resolve(
     return config
 
 
-def _flat(tree: dict, prefix: str = "") -> dict:
+def flat(tree: dict, prefix: str = "") -> dict:
+    """The leaves of nested dicts by their names: {"train": {"steps": 2}} is {"train.steps": 2}."""
     items = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            items.update(_flat(value, f"{prefix}{key}."))
+            items.update(flat(value, f"{prefix}{key}."))
         else:
             items[f"{prefix}{key}"] = value
     return items
@@ -213,7 +214,7 @@ def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     Raises:
       UserError: other fields differ; they are named with both values.
     """
-    old, now = _flat(read(workdir).to_dict()), _flat(_plain(config))
+    old, now = flat(read(workdir).to_dict()), flat(_plain(config))
     changed = [
         f"{field}={old.get(field)!r}, not {now.get(field)!r}"
         for field in sorted(old.keys() | now.keys())
@@ -246,7 +247,7 @@ def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
         tree = json.loads(path.read_text())
         if not isinstance(tree, dict):
             raise TypeError(f"{type(tree).__name__}, not an object")
-        config, fields = ml_collections.ConfigDict(tree), _flat(tree)
+        config, fields = ml_collections.ConfigDict(tree), flat(tree)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

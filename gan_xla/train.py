@@ -15,6 +15,7 @@ from gan_xla.errors import UserError
 from gan_xla.interrupt import Interrupt
 from gan_xla.loop import Loop, NonFinite, batches
 from gan_xla.previews import Previewer
+from gan_xla.report import environment
 from gan_xla.reporter import Reporter, Silent
 from gan_xla.scorer import Scorer
 from gan_xla.state import TrainState, create, optimizers
@@ -70,6 +71,7 @@ class Run:
                 return state, start
             if parallel.is_first():
                 settings.freeze(config, self._workdir)
+                environment.note(self._workdir, start)
             begin = f"resuming at step {start}" if start else "new run"
             with self._reporter(start) as reporter:
                 reporter.say(f"{self._dataset.about}\n{parallel.describe()}, {begin}: {self._workdir}")
@@ -147,4 +149,15 @@ def _farewell(workdir: epath.PathLike, step: int, before: int | None, steps: int
     elif before == step:
         print(f"{workdir}: this run is finished, at step {step}; raise --config.train.steps to go on")
     else:
-        print(f"{workdir}: finished at step {step}; pictures in {workdir}/samples")
+        print(f"{workdir}: finished at step {step}; pictures in {workdir}/samples, {_report(workdir)}")
+
+
+def _report(workdir: epath.PathLike) -> str:
+    """Writes the report of a finished run; says where it is, or why there is none."""
+    from gan_xla import report  # brings what training does not need
+
+    try:
+        # A model is loaded by all processes together or by one that is alone.
+        return f"report in {report.write(workdir, translate=not parallel.several())}"
+    except Exception as error:  # whatever it is, the run is finished and saved
+        return f"but no report: {str(error).partition(chr(10))[0] or type(error).__name__}"

@@ -1,22 +1,18 @@
 """`--mode=translate`: image files in, image files out."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 import gan_xla
-from gan_xla import images
+from gan_xla import images, tiling
 from gan_xla.errors import UserError
 
 BATCH = 32
-
-
-def _padded(image: np.ndarray, multiple: int) -> np.ndarray:
-    """The image at its own size, padded at the right and the bottom to what the network takes."""
-    h, w = image.shape[:2]
-    return np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
+SIZES = ("train", "native")
 
 
 def _targets(files: list[Path], output: Path) -> list[Path]:
@@ -40,6 +36,8 @@ def translate(
     direction: str | None = None,
     checkpoint: str = "last",
     size: str = "train",
+    tile: int = 1024,
+    overlap: int = 128,
     **options,
 ) -> None:
     """Translates a file or the images of a directory into PNG files of the same names.
@@ -52,11 +50,14 @@ def translate(
       checkpoint: "last" or a step.
       size: "train": to the training size as `data.fit` says; "native": keep the image's size,
         padded to what the network takes and cropped again.
+      tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.tiling`.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing or unreadable input, an output that cannot be written or would overwrite
         an input, or what the model cannot do.
     """
+    if size not in SIZES:
+        raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
     source = Path(input)
     files = [source] if os.path.isfile(source) else images.find(source)
     targets = _targets(files, Path(output))
@@ -70,17 +71,22 @@ def translate(
         )
     if native and options.get("statistics") == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
+    if native:
+        tiling.check(tile, overlap, model.size_multiple)
     background = tuple(data.background)
     batch = 1 if native else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
             read = [images.read(path, data.channels, background) for path in files[start : start + batch]]
             if native:
-                x = [_padded(image, model.size_multiple) for image in read]
+                one = partial(model.translate, direction=direction, **options)
+                y = [
+                    tiling.tiled(one, image, tile=tile, overlap=overlap, multiple=model.size_multiple) for image in read
+                ]
             else:
                 x = [images.fit(image, data.image_size, data.fit, background) for image in read]
-            y = model.translate(np.stack(x), direction, **options)
-            for target, image, original in zip(targets[start : start + batch], y, read, strict=True):
-                h, w = original.shape[:2]
-                images.write(target, image[:h, :w] if native else images.unfit(image, (h, w), data.fit))
+                y = model.translate(np.stack(x), direction, **options)
+                y = [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
+            for target, image in zip(targets[start : start + batch], y, strict=True):
+                images.write(target, image)
     print(f"{len(files)} image(s) translated by {workdir}, step {model.step}, into {output}")

@@ -17,7 +17,7 @@ HEADER = 18
 FONT = 12
 
 
-def _points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) -> np.ndarray:
+def points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) -> np.ndarray:
     """Points [n, 2] as dark dots on white, uint8 [size, size, 3]; the square is [-limit, limit]^2."""
     count, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=size, range=[[-limit, limit]] * 2)
     return np.repeat((255 * np.exp(-count))[..., None], 3, axis=-1).astype(np.uint8)
@@ -25,7 +25,7 @@ def _points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) 
 
 def _column(name: str, x: np.ndarray) -> np.ndarray:
     """One labelled column of a grid: uint8 images [n, h, w, c] one below the other, or points [n, 2]."""
-    tiles = _points_image(x)[None] if x.ndim == 2 else images.compose(x) if x.shape[-1] == 4 else x
+    tiles = points_image(x)[None] if x.ndim == 2 else images.compose(x) if x.shape[-1] == 4 else x
     scale = -(-TILE // tiles.shape[1])
     tiles = np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2)
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)

@@ -19,6 +19,15 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_reports(request):
+    """Training ends without its report, which takes seconds, but where that is what the tests are about."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ != "test_report":
+            patch.setattr("gan_xla.report.write", lambda workdir, **options: f"{workdir}/report.html")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _forget_programs():
     """Drops compiled programs before their memory maps, of which Linux allows 65,530, crash the process."""

@@ -6,6 +6,8 @@ import pytest
 from devices import configure
 
 import gan_xla
+from experiments import common
+from experiments.benchmarks import inference
 from gan_xla import gans, images, settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.errors import UserError
@@ -143,6 +145,21 @@ def test_files_of_any_size_are_translated_at_the_training_size_or_their_own(run,
     for name, (h, w) in sizes.items():
         assert images.read(tmp_path / "train" / f"{name}.png").shape == (16, 16, 3)
         assert images.read(tmp_path / "native" / f"{name}.png").shape == (h, w, 3)
+    tiles = "--size=native", "--tile=32", "--overlap=16", "--direction=BtoA"
+    assert _translate(run, tmp_path, tmp_path / "tiles", *tiles) == 0
+    for name, (h, w) in sizes.items():
+        tiled, whole = (images.read(tmp_path / place / f"{name}.png") for place in ("tiles", "native"))
+        assert tiled.shape == (h, w, 3)
+        assert np.abs(tiled.astype(int) - whole).max() <= (0 if max(h, w) <= 32 else 8)
+
+
+def test_the_benchmark_measures_speed_memory_and_seams(run, capsys):
+    assert common.run(inference.main, [f"--workdir={run}", "--num=2", "--files", "1"]) == 0
+    assert common.run(inference.main, [f"--workdir={run}", "--seams"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|") and "---" not in line]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [
+        *("translated", "2 images of 16x16", "files", "1", "tile", "64", "64", "64")
+    ]
 
 
 @pytest.mark.parametrize("channels", [1, 4])

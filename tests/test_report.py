@@ -1,0 +1,376 @@
+"""The pages of `--mode=report`: a run's report, the comparison of runs, the blind test; looked at in a real browser."""
+
+import base64
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from browser import browse  # noqa: F401, a fixture
+from devices import configure
+from scipy.stats import binomtest
+from test_inference import _save
+from test_main import _command
+
+from gan_xla import images, report
+from gan_xla.errors import UserError
+from gan_xla.main import main
+from gan_xla.report import curves, page, pictures, trials
+from gan_xla.report import run as runs
+
+HOSTILE = "<script>document.title='taken'<"
+BUILTIN = {"source": "builtin", "name": "chairs2cars", "path": ""}
+KINDS = {"labels": ("chairs", "cars"), "exclusive": (("chairs", "cars"),)}
+
+
+def _config(shipped, turns=("dg",), size=16, **fields):
+    config = configure(shipped, turns, size)
+    with config.unlocked():
+        config.data.update({"load_size": size, **BUILTIN, **fields})
+    return config
+
+
+def _number(value, metric="kid", **fields):
+    return {"metric": metric, "value": value, "images": 64, "seed": 0, **fields}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of three steps, and what the command printed of it; nobody writes into it."""
+    workdir = tmp_path_factory.mktemp("trained") / "discogan"
+    assert main(_command("discogan", workdir, "--config.train.steps=3", "--config.train.sample_every=1")) == 0
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """An untrained run like the other but for its learning rate, with a hostile name and config."""
+    config = _config("discogan")
+    config.optimizer.learning_rate = 3e-3
+    config.data.domain_a = config.data.domain_b = ""
+    config.model.generator.net = "encoder_decoder"
+    workdir = _save(tmp_path_factory.mktemp("other") / HOSTILE, config)
+    (workdir / "samples").mkdir()
+    for step in (1, 2):
+        images.write(workdir / "samples" / f"{step:08d}.png", np.full((40, 30, 3), 50 * step, np.uint8))
+    lines = [{"step": step, "loss/G": 1.0 / step, "loss/D": step, "input_wait": 0.1} for step in (1, 2)]
+    (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = {step: {"AtoB": {f"KD {HOSTILE}": _number(value, error=0.01)}} for step, value in (("1", 0.5), ("2", 0.7))}
+    (workdir / "evaluation.json").write_text(json.dumps(found))
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def pages(trained, other, tmp_path_factory):
+    """The three pages, written by the commands."""
+    folder = tmp_path_factory.mktemp("pages")
+    outputs = {name: folder / "deeper" / f"{name}.html" for name in ("report", "compare", "blind")}
+    flags = {
+        "report": [f"--workdir={other}"],
+        "compare": [f"--compare={trained},{other}"],
+        "blind": [f"--blind={trained},{other},real", "--num=8", "--seed=4"],
+    }
+    for name, output in outputs.items():
+        assert main(["main", "--mode=report", *flags[name], f"--output={output}"]) == 0
+    return outputs
+
+
+def _error(capsys, *flags):
+    assert main(["main", "--mode=report", *flags]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def _wide(tab):
+    """By how many pixels the page is wider than its window."""
+    return tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def test_training_ends_with_a_report_and_notes_its_environment(trained):
+    text = (trained / "report.html").read_text()
+    assert "3 of 3, finished" in text and "Begun" in text and "data:image/webp;base64," in text
+    (start,) = [json.loads(line) for line in (trained / "environment.jsonl").read_text().splitlines()]
+    assert start["step"] == 0 and start["devices"].endswith("cpu") and start["jax"] in text
+    assert len(text) < 1_000_000
+
+
+def test_a_report_that_cannot_be_written_does_not_fail_a_finished_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(_command("toy_gmm", tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "finished at step 2" in said and "but no report: the report's curves need matplotlib: pip install" in said
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_slider_moves_by_keyboard_through_the_pictures_of_the_run(browse, trained):  # noqa: F811
+    tab, seen = browse()
+    tab.goto((trained / "report.html").as_uri())
+    slider, shown = tab.locator("#step"), tab.locator(".shots img:visible")
+    assert tab.get_by_label("Step", exact=True).get_attribute("type") == "range"
+    for key, step in (("Home", 1), ("ArrowRight", 2), ("End", 3), ("ArrowLeft", 2)):
+        slider.press(key)
+        assert slider.get_attribute("aria-valuetext") == f"step {step}"
+        assert tab.inner_text("#step-shown") == str(step)
+        assert shown.count() == 1 and shown.get_attribute("alt") == f"Sample grid of discogan at step {step}"
+    assert tab.evaluate("[...document.images].every((x) => x.alt && (x.hidden || x.naturalWidth > 0))")
+    assert tab.locator(".pictures").count() == 2 and tab.locator("th", has_text="back again").count() == 2
+    assert tab.locator(".chart").count() >= 6 and seen.quiet, seen
+
+
+def test_a_report_says_what_is_known_and_escapes_all_of_it(browse, pages):  # noqa: F811
+    tab, seen = browse()
+    tab.goto(pages["report"].as_uri())
+    assert tab.title() == f"{HOSTILE}: report" and tab.inner_text("h1") == HOSTILE
+    row = tab.locator("#metrics tbody tr").inner_text()
+    assert f"KD {HOSTILE}" in row and "0.7 ± 0.01" in row and "0.5 ± 0.01" in row and "step 1" in row
+    assert "lower is better" in row
+    tab.fill("#search", "learning optimizer")
+    fields = tab.locator("[data-field]:visible")
+    assert fields.count() == 3 and tab.inner_text("#found").startswith("3 of ")
+    tab.check("#changed")
+    assert fields.count() == 1 and "0.003" in fields.inner_text() and "shipped: 0.0002" in fields.inner_text()
+    assert tab.locator("main, header, footer, nav").count() == 4 and tab.locator("h1").count() == 1
+    assert not tab.evaluate(
+        "(ids => ids.length - new Set(ids).size)([...document.querySelectorAll('[id]')].map(x => x.id))"
+    )
+    assert seen.quiet, seen
+
+
+def test_pages_fit_a_phone_in_the_light_and_in_the_dark(browse, pages):  # noqa: F811
+    grounds = set()
+    for scheme in ("light", "dark"):
+        tab, seen = browse(color_scheme=scheme, reduced_motion="reduce", viewport={"width": 360, "height": 740})
+        for path in pages.values():
+            tab.goto(path.as_uri())
+            assert _wide(tab) <= 0, path.name
+        tab.get_by_role("button", name="Begin").click()
+        assert _wide(tab) <= 0
+        grounds.add(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert seen.quiet, seen
+    assert len(grounds) == 2
+
+
+def test_pages_forbid_themselves_the_network(browse, pages, tmp_path):  # noqa: F811
+    text = pages["report"].read_text()
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text)
+    (tmp_path / "page.html").write_text(text.replace("</main>", '<img src="https://example.com/x.png"></main>'))
+    tab, seen = browse()
+    tab.goto((tmp_path / "page.html").as_uri())
+    assert "Content Security Policy" in seen.errors[0]
+
+
+def test_a_comparison_has_one_slider_common_curves_and_the_differences(browse, pages, trained):  # noqa: F811
+    tab, seen = browse()
+    tab.goto(pages["compare"].as_uri())
+    tab.locator("#step").press("Home")
+    tab.locator("#step").press("ArrowRight")
+    assert tab.locator(".shown").all_inner_texts() == ["2", "2"] and tab.locator(".shots img:visible").count() == 2
+    tab.locator("#step").press("End")
+    assert tab.locator(".shown").all_inner_texts() == ["3", "2"], "a run shows its newest up to the step"
+    keys = tab.locator(".chart:has(h3:text-is('Loss G')) li").all_inner_texts()
+    assert [key.split()[0] for key in keys] == ["discogan", HOSTILE]
+    assert tab.locator("#metrics thead th").all_inner_texts() == ["metric", "discogan", HOSTILE]
+    assert "not measured" in tab.locator("#metrics tbody tr").inner_text()
+    assert f"--workdir={trained}" in tab.inner_text("#metrics")
+    rows = {row.split("\t")[0]: row.split("\t")[1:] for row in tab.locator("#configuration tbody tr").all_inner_texts()}
+    assert rows["optimizer.learning_rate"] == ["0.0002", "0.003"] and "gan" not in rows
+    assert seen.quiet, seen
+
+
+def test_the_blind_test_tells_nothing_until_the_end_and_keeps_and_saves_the_answers(browse, pages, tmp_path):  # noqa: F811
+    tab, seen = browse()
+    tab.goto(pages["blind"].as_uri())
+    tab.get_by_role("button", name="Begin").click()
+    for key in ("ArrowLeft", "2", "ArrowRight", "1"):
+        tab.keyboard.press(key)
+    tab.get_by_role("button", name="Left picture").click()
+    tab.reload()
+    assert tab.inner_text("#progress") == "5 of 8", "a reload loses nothing"
+    assert json.loads(tab.evaluate("Object.values(localStorage)[0]")) == ["left", "right", "right", "left", "left"]
+    partial = _saved(tab, tmp_path / "partial.json")
+    for text in (tab.inner_text("body"), tab.title(), json.dumps(partial), pages["blind"].read_text()):
+        assert "discogan" not in text and "document.title" not in text
+    for _ in range(3):
+        tab.keyboard.press("ArrowRight")
+    rows = [row.split("\t") for row in tab.locator("#results tr").all_inner_texts()]
+    assert len(rows) == 9 and {row[0] for row in rows} == {"discogan", HOSTILE, "real"}
+    tab.keyboard.press("ArrowRight")
+    assert len(_saved(tab, tmp_path / "answers.json")["answers"]) == 8, "no more than there are"
+    _compare_rates(rows, trials.rates([str(tmp_path / "answers.json")]))
+    assert sum(rate.shown for rate in trials.rates([str(tmp_path / "partial.json")]) if "," in rate.against) == 10
+    tab.once("dialog", lambda dialog: dialog.accept())
+    tab.get_by_role("button", name="begin anew").click()
+    assert tab.inner_text("#progress") == "0 of 8" and seen.quiet, seen
+
+
+def _saved(tab, path):
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save the answers").click()
+    download.value.save_as(path)
+    return json.loads(path.read_text())
+
+
+def _compare_rates(rows, rates):
+    for (name, against, share, interval, shown), rate in zip(rows, rates, strict=True):
+        assert (name, against, int(shown)) == (rate.name, rate.against, rate.shown)
+        known = binomtest(rate.picked, rate.shown).proportion_ci(method="wilson")
+        assert (share, interval) == (
+            f"{100 * rate.picked / rate.shown:.0f} %",
+            f"{100 * known.low:.0f} % to {100 * known.high:.0f} %",
+        )
+
+
+def test_without_storage_the_blind_test_says_so_and_goes_on(browse, pages):  # noqa: F811
+    tab, seen = browse()
+    tab.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })")
+    tab.goto(pages["blind"].as_uri())
+    assert "keeps no answers" in tab.inner_text("#unkept")
+    tab.get_by_role("button", name="Begin").click()
+    tab.keyboard.press("1")
+    assert tab.inner_text("#progress") == "1 of 8" and seen.quiet, seen
+
+
+class Mirror:
+    """In the place of a model: gives an image back as it is, or as its negative."""
+
+    def __init__(self, path):
+        self._negative = path.name != "discogan"
+
+    def translate(self, x, direction, seed):
+        return 255 - x if self._negative else x
+
+
+def test_blind_pairs_are_of_the_same_input_on_sides_that_the_seed_draws(trained, other, monkeypatch):
+    monkeypatch.setattr("gan_xla.load", Mirror)
+    candidates = [str(trained), str(other)]
+    test, again, third = (trials.Test.of(candidates, 8, "AtoB", seed) for seed in (0, 0, 1))
+    assert {tuple(sorted(pair)) for pair in test.pairs} == {(0, 1)} and {pair[0] for pair in test.pairs} == {0, 1}
+    assert all((left == 255 - right).all() for left, right in test.pictures)
+    assert len({min(x.tobytes() for x in pair) for pair in test.pictures}) == 8, "every input once"
+    assert again.pairs == test.pairs and np.array_equal(again.pictures, test.pictures)
+    assert third.pairs != test.pairs or not np.array_equal(third.pictures, test.pictures)
+
+
+@pytest.fixture
+def young(tmp_path):
+    """A run that has its config alone."""
+    from gan_xla import settings
+
+    settings.freeze(_config("discogan"), tmp_path / "young")
+    return tmp_path / "young"
+
+
+def test_a_young_run_says_what_is_missing_and_how_to_make_it(young):
+    text = report.write(young).read_text()
+    for said in ("No sample picture yet", "no checkpoint yet", "No numbers yet", "Not measured yet"):
+        assert said in text
+    assert f"--mode=evaluate --workdir={young}" in text and "does not tell what it was trained with" in text
+
+
+def test_damaged_files_are_named_and_the_rest_is_shown(young):
+    (young / "samples").mkdir()
+    images.write(young / "samples" / "00000001.png", np.zeros((8, 8, 3), np.uint8))
+    (young / "samples" / "00000002.png").write_bytes(b"\x89PNG no more")
+    rows = ['{"step": 1, "loss/G": 2.0}', "[1]", '{"step": 2, "loss/G": null, "loss/D": NaN}', '{"step": 3, "lo']
+    (young / "metrics.jsonl").write_bytes("\n".join(rows).encode() + b"\xff\n")
+    (young / "evaluation.json").write_text("[]")
+    text = report.write(young).read_text()
+    assert "metrics.jsonl: damaged, and left out: line 2, 4" in text and "not finite at step 2" in text
+    assert re.search("Left out: .*00000002.png: cannot be read", text) and "at step 1" in text
+    assert "evaluation.json: is damaged" in text
+
+
+def test_many_pictures_are_thinned_and_shrunk_so_that_the_page_stays_small(young):
+    (young / "samples").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 60, 3), np.uint8)
+    for step in range(50):
+        images.write(young / "samples" / f"{step:08d}.png", noise[: 1200 if step == 7 else 200])
+    shots, wrong = pictures.shots(runs.read(young), 40, 300_000)
+    assert not wrong and shots[0].step == 0 and shots[-1].step == 49
+    assert sum(len(shot.uri) for shot in shots) <= 300_000 and 2 < len(shots) < 40
+    assert len(pictures.shots(runs.read(young))[0]) == 40
+    tall = base64.b64decode(pictures.uri(noise, 300).partition(",")[2])
+    assert images.read(io.BytesIO(tall)).shape == (300, 15, 3)
+
+
+METHODS = {
+    "toy_gmm": ({}, ["AtoB", "test points there"]),
+    "discogan": ({"name": "edges2objects", "paired": True}, ["AtoB", "BtoA", "truth", "back again"]),
+    "stargan": (KINDS, ["chairs", "cars"]),
+    "cgan": ({**KINDS, "turns": ("d+g",)}, ["samples by label", "chairs", "cars"]),
+    "gan": ({"unlabelled": True, "turns": ("d+g",)}, ["samples"]),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_shows_what_it_makes_of_test_data(name, tmp_path):
+    fields, said = METHODS[name]
+    config = configure("toy_gmm", ("dg",), 0) if name == "toy_gmm" else _config(name, **{"channels": 3, **fields})
+    _, tables = pictures.made(runs.read(_save(tmp_path, config)))
+    words = " ".join(word for table in tables for word in (table.title.replace(" to ", "to"), *table.columns))
+    assert all(word in words for word in said), words
+    assert all(len(row) == max(len(table.columns), 8 * (not table.columns)) for table in tables for row in table.rows)
+    assert all(cell.startswith("data:image/webp;base64,") for table in tables for row in table.rows for cell in row)
+
+
+def test_curves_are_logarithmic_where_they_span_much_and_lines_of_a_run_keep_their_colour(young):
+    rows = [
+        {"step": s, "loss/G": 10.0 ** (s / 10), "loss/D": -1.0, "images_per_s": 10.0 ** (s / 10)} for s in range(40)
+    ]
+    (young / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = runs.read(young)
+    assert {chart.title: chart.log for chart in curves.charts([run])} == {
+        "Losses of the players": False,
+        "Learning rate": False,
+        "Speed, images a second": False,
+    }
+    found = {chart.title: chart for chart in curves.charts([run, run])}
+    assert found["Loss G"].log and [key.colour for key in found["Loss G"].keys] == [0, 1]
+    assert "var(--c1)" in found["Loss G"].svg and "c0de" not in found["Loss G"].svg
+
+
+def test_answers_of_several_people_are_counted_together(tmp_path, capsys):
+    key = base64.b64encode(json.dumps({"names": ["one", "real"], "trials": [[0, 1], [1, 0]]}).encode()).decode()
+    for number, picks in enumerate((["left", "right"], ["right"])):
+        answers = [{"trial": place + 1, "pick": pick} for place, pick in enumerate(picks)]
+        (tmp_path / f"{number}.json").write_text(json.dumps({"format": 1, "key": key, "answers": answers}))
+    assert main(["main", "--mode=report", f"--answers={tmp_path}/0.json,{tmp_path}/1.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["one", "real", "67%", "21%", "to", "94%", "3"]
+    (tmp_path / "0.json").write_text("{}")
+    assert "is no answers file" in _error(capsys, f"--answers={tmp_path}/0.json")
+    assert "cannot be read" in _error(capsys, f"--answers={tmp_path}/nope.json")
+
+
+MISTAKES = {
+    "no run": (["--workdir=/nope"], "/nope: no run in this directory"),
+    "no workdir": ([], "--mode=report needs --workdir"),
+    "a run alone to compare": (["--compare={run}", "--output={tmp}/a.html"], "give two runs or more"),
+    "no run to compare": (["--compare={run},/nope", "--output={tmp}/a.html"], "/nope: no run"),
+    "a run twice": (["--compare={run},{run}/.", "--output={tmp}/a.html"], "a run is there twice"),
+    "no output": (["--compare={run},{other}"], "--mode=report needs --output"),
+    "two kinds of page": (["--compare={run},{run}", "--blind={run},real"], "--compare and --blind are both set"),
+    "a run alone to tell apart": (["--blind={run}", "--output={tmp}/a.html"], "runs and real, each once"),
+    "an unknown direction": (["--blind={run},real", "--direction=X", "--output={tmp}/a.html"], "has AtoB, BtoA"),
+    "other test images": (["--blind={run},{far}", "--output={tmp}/a.html"], "data.image_size=32 and discogan 16"),
+    "an output that is a directory": (["--workdir={run}", "--output={tmp}"], "is a directory; use another --output"),
+}
+
+
+@pytest.mark.parametrize("flags, message", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_are_one_clear_line_and_nothing_is_written(flags, message, trained, other, tmp_path, capsys):
+    from gan_xla import settings
+
+    settings.freeze(_config("discogan", size=32), tmp_path / "far")
+    before = sorted(tmp_path.rglob("*"))
+    places = {"run": trained, "other": other, "far": tmp_path / "far", "tmp": tmp_path}
+    assert message in _error(capsys, *(flag.format(**places) for flag in flags))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_missing_library_is_named(trained, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(UserError, match="pip install jinja2"):
+        page.render("report", "report")
