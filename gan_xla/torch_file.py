@@ -38,6 +38,14 @@ DTYPES = {
 }
 
 
+class ForeignObject(UserError):
+    """A file names a Python object, `name`, that is none of what a state_dict consists of."""
+
+    def __init__(self, name: str, message: str):
+        super().__init__(message)
+        self.name = name
+
+
 class _Storage(NamedTuple):
     """Consecutive numbers, `length` of them, whose bytes lie under `key`."""
 
@@ -110,9 +118,10 @@ class _Unpickler(pickle.Unpickler):
                 return lambda storage, offset, shape, strides, *_: _Tensor(storage, offset, shape, strides)
             case "torch._utils", "_rebuild_parameter":
                 return lambda tensor, *_: tensor
-        raise UserError(
+        raise ForeignObject(
+            f"{module}.{name}",
             f"{self.path}: holds the Python object {module}.{name}, not tensors alone, and could run code when read; "
-            "ask its author for the state_dict of the network, torch.save(network.state_dict(), FILE)"
+            "ask its author for the state_dict of the network, torch.save(network.state_dict(), FILE)",
         )
 
     def persistent_load(self, pid: Any) -> _Storage:

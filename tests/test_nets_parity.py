@@ -18,7 +18,7 @@ from gan_xla.nets import blocks, patchgan, resnet, stargan, unet_pix2pix
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
-from torch_networks import flax_variables  # noqa: E402
+from torch_networks import flax_variables, randomise  # noqa: E402
 
 from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet  # noqa: E402
 from experiments.benchmarks.torch_pix2pix import UNet  # noqa: E402
@@ -61,18 +61,6 @@ SMALL = {
     ),
     "pixels": (lambda: PatchGAN(4, 0, "instance"), patchgan.Discriminator(width=4, layers=0)),
 }
-
-
-def _randomise(model):
-    """Random parameters and statistics, so that scales of 1, biases and means of 0 hide nothing."""
-    torch.manual_seed(0)
-    for name, tensor in model.state_dict().items():
-        if tensor.ndim == 4:
-            tensor.normal_(0, tensor[0].numel() ** -0.5)
-        elif name.endswith(("bias", "mean")):
-            tensor.normal_(0, 0.3)
-        elif tensor.ndim:
-            tensor.uniform_(0.5, 1.5)
 
 
 def _share_dropout(model, keys):
@@ -120,7 +108,7 @@ def test_outputs_equal_pytorchs(name):
     make, module = SMALL[name]
     size = 64 if name == "unet" else 32
     model = make().requires_grad_(False)
-    _randomise(model)
+    randomise(model)
     variables, keys = flax_variables(model), jax.random.split(jax.random.key(1), 3)
     x = np.random.default_rng(0).uniform(-1, 1, (3, size, size, 3)).astype(np.float32)
     run = jax.jit(

@@ -1,4 +1,4 @@
-"""What turns the parameters of the PyTorch networks in experiments/benchmarks into ours.
+"""Random parameters of the PyTorch networks in experiments/benchmarks, and what turns them into ours.
 
 Imported by the parity tests, which need the extra `parity`.
 """
@@ -6,7 +6,7 @@ Imported by the parity tests, which need the extra `parity`.
 import jax.numpy as jnp
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 
@@ -32,3 +32,15 @@ def flax_variables(model) -> tuple[dict, dict]:
         kernel = weight.transpose(2, 3, 1, 0) if kind == "Conv" else weight.transpose(2, 3, 0, 1)[::-1, ::-1]
         params[name] = {"kernel": kernel, **value}
     return params, stats
+
+
+def randomise(model, seed=0):
+    """Random parameters and statistics, so that scales of 1, biases and means of 0 hide nothing."""
+    torch.manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        if tensor.ndim == 4:
+            tensor.normal_(0, tensor[0].numel() ** -0.5)
+        elif name.endswith(("bias", "mean")):
+            tensor.normal_(0, 0.3)
+        elif tensor.ndim:
+            tensor.uniform_(0.5, 1.5)

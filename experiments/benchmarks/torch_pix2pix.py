@@ -11,20 +11,21 @@ from torch.nn import functional as F
 
 from experiments.benchmarks import torch_common
 from experiments.benchmarks.torch_common import log_loss
-from experiments.benchmarks.torch_cyclegan import PatchGAN
+from experiments.benchmarks.torch_cyclegan import NORMS, PatchGAN
 
 
 class Level(nn.Module):
     """Levels `i` to the innermost one of a U-Net, with the skip around them."""
 
-    def __init__(self, widths, i):
+    def __init__(self, widths, i, norm):
         super().__init__()
+        bias = norm != "batch"
         outer, inner, innermost = widths[i - 1], widths[i], i == len(widths) - 1
-        layers = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, 2, 1, bias=False)]
+        layers = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, 2, 1, bias=bias)]
         if not innermost:
-            layers += [nn.BatchNorm2d(inner), Level(widths, i + 1)]
-        up = nn.ConvTranspose2d(inner if innermost else 2 * inner, outer, 4, 2, 1, bias=False)
-        layers += [nn.ReLU(), up, nn.BatchNorm2d(outer)]
+            layers += [NORMS[norm](inner), Level(widths, i + 1, norm)]
+        up = nn.ConvTranspose2d(inner if innermost else 2 * inner, outer, 4, 2, 1, bias=bias)
+        layers += [nn.ReLU(), up, NORMS[norm](outer)]
         self.model = nn.Sequential(*layers, *[nn.Dropout(0.5)] * (outer == inner and not innermost))
 
     def forward(self, x):
@@ -32,15 +33,15 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """U-Net generator with batch norm, [n, 3, h, w] -> [n, 3, h, w]."""
+    """U-Net generator, [n, 3, h, w] -> [n, 3, h, w]."""
 
-    def __init__(self, width, levels):
+    def __init__(self, width, levels, norm="batch"):
         super().__init__()
         widths = [width * min(2**i, 8) for i in range(levels)]
         up = nn.ConvTranspose2d(2 * width, 3, 4, 2, 1)
         self.model = nn.Module()  # the outermost level, which has no skip
         self.model.model = nn.Sequential(
-            nn.Conv2d(3, width, 4, 2, 1, bias=False), Level(widths, 1), nn.ReLU(), up, nn.Tanh()
+            nn.Conv2d(3, width, 4, 2, 1, bias=norm != "batch"), Level(widths, 1, norm), nn.ReLU(), up, nn.Tanh()
         )
 
     def forward(self, x):

@@ -18,20 +18,12 @@ import numpy as np
 
 from gan_xla.contract import Tree
 from gan_xla.errors import UserError
+from gan_xla.published.layout import NAMES, from_torch
 
 _log = logging.getLogger(__name__)
 
 BLOCK = 2**20
 TIMEOUT = 60  # seconds without a byte
-NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-
-
-def from_torch(weight: np.ndarray) -> np.ndarray:
-    """A parameter in Flax's layout: OIHW -> HWIO, [out, in] -> [in, out], vectors as they are.
-
-    The weights of a depthwise convolution [c, 1, h, w] become [h, w, 1, c] by the same rule.
-    """
-    return np.transpose(weight, {4: (2, 3, 1, 0), 2: (1, 0)}.get(weight.ndim))
 
 
 def variables(network: nn.Module, state: Mapping[str, Any], source: str | os.PathLike, inputs: int = 1) -> Tree:

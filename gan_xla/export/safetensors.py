@@ -1,0 +1,27 @@
+"""What `--format=torch` writes, as safetensors with a description of the network, and without PyTorch."""
+
+from pathlib import Path
+
+from gan_xla.errors import UserError
+from gan_xla.inference import Model
+from gan_xla.published import exporting
+
+
+def write(model: Model, output: Path, *, direction: str | None, batch: int | None, size: int | None) -> None:
+    """Writes the generator of a direction to a file, or all networks into a directory, see `exporting.write`.
+
+    Weights fit any `batch` and `size`, so these change nothing. The metadata, text or JSON by field, tell the
+    method and the network, the values and the order of channels of its images, and what they are normalised by.
+
+    Raises:
+      UserError: safetensors is missing, or a network that nobody published.
+    """
+    try:
+        from safetensors.numpy import save_file
+    except ImportError as error:
+        raise UserError("--format=safetensors needs the package safetensors: pip install 'gan_xla[torch]'") from error
+
+    def save(arrays, about, path):
+        save_file(arrays, path, about)
+
+    exporting.write(model, output, direction, save, suffix=".safetensors")

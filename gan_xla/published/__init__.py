@@ -1,0 +1,10 @@
+"""Networks that others published for PyTorch: their layouts, and `--mode=import`. A repository is one module here.
+
+Each has
+  CLASSES: names of its network classes, for telling a whole network from hostile code.
+  NETS: those of `gan_xla.nets` that are its networks.
+  recognise(state, source) -> layout.Network.
+  layers(role, fields, size) -> the `layout.Layer`s of a network of ours in its naming, as they run.
+  plan(files, ...) -> layout.Plan: which file is which network of a run; options are flags of the import.
+  file_name(model, name): what its code calls the file of a model's network "G_AB", or "G" where there is one.
+"""

@@ -1,0 +1,127 @@
+"""Networks of a trained model in the published layouts, for the formats torch and safetensors of `--mode=export`."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import gan_xla
+from gan_xla import nets
+from gan_xla.contract import Net
+from gan_xla.errors import UserError
+from gan_xla.inference import Model
+from gan_xla.nets import blocks
+from gan_xla.published import junyanz, layout, sktbrain, yunjey
+
+FORMS = {net: form for form in (junyanz, sktbrain, yunjey) for net in form.NETS}
+SIDES = {"gen": "generator", "disc": "discriminator"}
+# What the published networks do not have, by the fields of `model.<role>`.
+PLAIN = {"upsample": ("transpose",), "spectral_norm": (False,), "judges": ("patches", "mean")}
+
+
+def write(
+    model: Model,
+    output: Path,
+    direction: str | None,
+    save: Callable[[dict[str, np.ndarray], dict[str, str], Path], None],
+    suffix: str | None = None,
+) -> None:
+    """Writes the generator of one direction to a file, or all networks, discriminators too, into a directory.
+
+    Args:
+      model: trained.
+      output: path of a file, with a suffix (net.pth), or of a directory, without one.
+      direction: of a file; None for the model's first. A directory holds all of them.
+      save: (float32 arrays by PyTorch's names, metadata, path) -> None.
+      suffix: of the files in a directory; None for those that the published code gives them.
+    Raises:
+      UserError: a network that nobody published, or a direction of a directory.
+    """
+    if output.suffix:
+        name = _generator(direction or next(iter(model.directions), None))
+        save(*_network(model, "gen", name), output)
+        return
+    if direction:
+        raise UserError(
+            f"--direction={direction}: a directory holds all networks; leave it out, or name a file, net.pth"
+        )
+    found = {name: _network(model, side, name) for side in SIDES for name in _nets(model, side)}
+    form = FORMS[model.config.model.generator.net]
+    output.mkdir()
+    for name, network in found.items():
+        path = output / form.file_name(model, name)
+        save(*network, path.with_suffix(suffix) if suffix else path)
+
+
+def _generator(direction: str | None) -> str:
+    """Our name of the generator of a direction, or where there is one alone."""
+    return f"G_{direction[0]}{direction[-1]}" if direction else "G"
+
+
+def _nets(model: Model, side: str) -> dict[str, Net]:
+    return layout.split(Net(*model.variables[side]), side[0].upper() if model.labels else "")
+
+
+def _network(model: Model, side: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a network, and what to know of it.
+
+    Raises:
+      UserError: nobody published such networks.
+    """
+    role = SIDES[side]
+    form, fields = _published(model, role)
+    layers = form.layers(role, fields, model.config.data.image_size)
+    arrays = layout.write(_nets(model, side)[name], layers)
+    bgr = any(layer.bgr is not None for layer in layers)
+    return arrays, _about(model, role, name, form, "BGR" if bgr and model.config.data.channels == 3 else "")
+
+
+def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
+    """The repository that has such networks, and all fields of the network."""
+    config = model.config
+    fields = config.model[role]
+    if not (model.directions or model.labels) or model.latent or fields.net not in FORMS:
+        raise UserError(
+            f"{config.gan}'s {fields.net} {role} has no published PyTorch layout; those of {', '.join(FORMS)} have "
+            "one; use --format=stablehlo, onnx or savedmodel"
+        )
+    for field, plain in PLAIN.items():
+        if field in fields and fields[field] not in plain:
+            raise UserError(
+                f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; use "
+                "--format=stablehlo, onnx or savedmodel"
+            )
+    channels = {"channels": config.data.channels} if role == "generator" else {}
+    module = nets.build(fields, role.capitalize(), **channels, **nets.common(config, None))
+    return FORMS[fields.net], {
+        "net": fields.net,
+        **{name: getattr(module, name) for name in module.__dataclass_fields__},
+    }
+
+
+def _about(model: Model, role: str, name: str, form: ModuleType, order: str) -> dict[str, str]:
+    """Metadata of a file, text by text."""
+    config = model.config
+    low, high = blocks.OUTPUTS[config.model.generator.output][1]
+    about = {
+        "format": "pt",
+        "gan_xla": gan_xla.__version__,
+        "layout": form.__name__.rpartition(".")[-1],
+        "method": config.gan,
+        "network": name,
+        "step": model.step,
+        role: config.model[role].to_dict(),
+        "directions": model.directions,
+        "labels": model.domains,
+        "image_size": config.data.image_size,
+        "size_multiple": model.size_multiple,
+        "channels": config.data.channels,
+        "channel_order": order or {1: "grey", 3: "RGB", 4: "RGBA"}[config.data.channels],
+        "value_range": [low, high],
+        "statistics": model.habit.statistics,
+        "dropout": model.habit.dropout,
+    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}

@@ -1,0 +1,216 @@
+"""Between the state_dict of a published PyTorch network and the variables of ours.
+
+A published network is a sequence of layers, in the order in which they run, under the names that PyTorch gives
+them. Ours number the layers of each kind in that order, Conv_0, Conv_1, Norm_0, so this sequence says it all.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_xla.contract import Net
+from gan_xla.errors import UserError
+
+CONV, UP, NORM = "Conv", "ConvTranspose", "Norm"
+NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+START = {"mean": 0, "var": 1}  # of running averages
+
+
+class Layer(NamedTuple):
+    """A layer that has parameters, or may have.
+
+    Attributes:
+      name: its module's in PyTorch, such as "model.1".
+      kind: CONV, UP or NORM.
+      bgr: axis of our kernel [h, w, in, out] along which theirs has blue, green and red; None where it has not.
+      tracks: whether theirs keeps running averages that its code never uses.
+    """
+
+    name: str
+    kind: str
+    bgr: int | None = None
+    tracks: bool = False
+
+
+class Network(NamedTuple):
+    """What the keys and shapes of a state_dict tell.
+
+    Attributes:
+      role: "generator" or "discriminator".
+      fields: of the config's `model.<role>`.
+      channels: of what it takes.
+      size: height and width of the images that it was made for, or None for any.
+      labels: how many label planes a generator takes, or None.
+    """
+
+    role: str
+    fields: dict[str, Any]
+    channels: int
+    size: int | None = None
+    labels: int | None = None
+
+
+class File(NamedTuple):
+    """A state_dict, and what it is of."""
+
+    path: Path
+    state: dict[str, np.ndarray]
+    network: Network
+
+
+class Plan(NamedTuple):
+    """A run to be made of files.
+
+    Attributes:
+      config: the shipped config that trains such networks.
+      networks: files by our name of the network; "G" and "D" where the method has one of each.
+      updates: values of the config's fields.
+      notes: what was assumed, for the user.
+    """
+
+    config: str
+    networks: dict[str, File]
+    updates: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+
+
+def from_torch(weight: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """A parameter in Flax's layout: OIHW -> HWIO, [out, in] -> [in, out], vectors as they are.
+
+    The weights of a depthwise convolution [c, 1, h, w] become [h, w, 1, c] by the same rule; those of a
+    transposed convolution are IOHW, and mirrored.
+    """
+    if transposed and weight.ndim == 4:
+        return np.transpose(weight, (2, 3, 0, 1))[::-1, ::-1]
+    return np.transpose(weight, {4: (2, 3, 1, 0), 2: (1, 0)}.get(weight.ndim))
+
+
+def to_torch(kernel: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """The inverse of `from_torch`, for convolutions and vectors."""
+    if transposed and kernel.ndim == 4:
+        return np.transpose(kernel[::-1, ::-1], (2, 3, 0, 1))
+    return np.transpose(kernel, (3, 2, 0, 1)) if kernel.ndim == 4 else kernel
+
+
+def split(net: Net, single: str) -> dict[str, Net]:
+    """The networks of a side by their names; `single` is the name where there is one alone, else ""."""
+    return {single: net} if single else {name: Net(net.params[name], net.stats[name]) for name in net.params}
+
+
+def join(nets: Mapping[str, Net], single: str) -> Net:
+    """The inverse of `split`."""
+    if single:
+        return nets[single]
+    return Net({name: net.params for name, net in nets.items()}, {name: net.stats for name, net in nets.items()})
+
+
+def keyed(tree: Any, layers: Sequence[Layer]) -> Iterator[tuple[str, Layer, Any]]:
+    """(PyTorch's key, layer, array) of the arrays of our parameters or statistics, in the order of their leaves."""
+    counts, numbered = Counter(), {}
+    for layer in layers:
+        numbered[f"{layer.kind}_{counts[layer.kind]}"] = layer
+        counts[layer.kind] += 1
+    for (first, *_, last), array in jax.tree_util.tree_leaves_with_path(tree):
+        layer = numbered[first.key]
+        yield f"{layer.name}.{NAMES[last.key]}", layer, array
+
+
+def write(net: Net, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+    """Our variables as float32 arrays under PyTorch's names and in its order.
+
+    Running averages that are never used are as at the start; PyTorch fills in `num_batches_tracked`.
+    """
+    found = {}
+    for tree in net:
+        for key, layer, array in keyed(tree, layers):
+            array = np.asarray(array, np.float32)
+            if layer.bgr is not None and array.ndim == 4:
+                array = np.flip(array, layer.bgr)
+            found[key] = np.ascontiguousarray(to_torch(array, layer.kind == UP))
+            if layer.tracks:
+                found |= {f"{layer.name}.{NAMES[name]}": np.full_like(array, start) for name, start in START.items()}
+    keys = (f"{layer.name}.{name}" for layer in layers for name in dict.fromkeys(NAMES.values()))
+    return {key: found[key] for key in keys if key in found}
+
+
+def read(state: Mapping[str, np.ndarray], like: Net, layers: Sequence[Layer], source: Path) -> tuple[Net, list[str]]:
+    """Variables like `like` of a state_dict, and the keys of running statistics that our network has no use for.
+
+    Raises:
+      UserError: keys are missing or left over, or an array has another shape.
+    """
+    expected = {key for tree in like for key, _, _ in keyed(tree, layers)}
+    stale = [f"{layer.name}.{name}" for layer in layers if layer.kind == NORM for name in map(NAMES.get, START)]
+    stale = [key for key in stale if key in state and key not in expected]
+    if missing := [key for key in sorted(expected) if key not in state]:
+        raise UserError(f"{source}: lacks {_some(missing)}, which a network of its other keys has")
+    if left := [key for key in state if key not in expected and key not in stale]:
+        raise UserError(f"{source}: {_some(left)} belongs to no layer of the network that its other keys make up")
+
+    def convert(key, layer, wanted):
+        array = from_torch(state[key], layer.kind == UP)
+        if array.shape != wanted.shape:
+            shape = to_torch(np.empty(wanted.shape, bool), layer.kind == UP).shape
+            raise UserError(
+                f"{source}: {key} is {list(state[key].shape)}; in the network of its other keys it is {list(shape)}"
+            )
+        array = array.astype(np.float32)
+        return np.flip(array, layer.bgr) if layer.bgr is not None and array.ndim == 4 else array
+
+    trees = ([convert(*leaf) for leaf in keyed(tree, layers)] for tree in like)
+    return Net(*(jax.tree.unflatten(jax.tree.structure(tree), new) for tree, new in zip(like, trees))), stale
+
+
+def _some(keys: Sequence[str]) -> str:
+    return f"{keys[0]!r}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+
+
+def shape(state: Mapping[str, np.ndarray], key: str, source: Path) -> tuple[int, int, int, int]:
+    """Of the weights of a convolution.
+
+    Raises:
+      UserError: there are none by this name.
+    """
+    found = state[key].shape if key in state else ()
+    if len(found) != 4 or 0 in found:
+        raise UserError(
+            f"{source}: lacks {key!r}, the weights of a convolution: no network of this --format, or not all"
+        )
+    return found
+
+
+def norm_kind(state: Mapping[str, np.ndarray], name: str) -> str:
+    """The kind of `blocks.Norm` that the layer `name` is; instance norm has parameters only where it is affine."""
+    if f"{name}.weight" not in state:
+        return "instance"
+    return "batch" if f"{name}.{NAMES['var']}" in state else "instance_affine"
+
+
+def by_name(files: Sequence[File], pattern: str, example: str) -> dict[str, File]:
+    """The files by what `pattern` finds in their names; one without is "G" or "D", by what it holds.
+
+    Args:
+      files: at least one.
+      pattern: a regular expression with one group.
+      example: of a published name, for messages.
+    Raises:
+      UserError: two files are the same network, or a name belies what the file holds.
+    """
+    found: dict[str, File] = {}
+    for file in files:
+        letter = file.network.role[0].upper()
+        match = re.search(pattern, file.path.stem)
+        name = match[1] if match else letter
+        if name[0].upper() != letter:
+            raise UserError(f"{file.path}: holds a {file.network.role}, unlike its name; name it like {example}")
+        if name in found:
+            raise UserError(
+                f"--input: {found[name].path} and {file.path} are both {name} by their names; name them like {example}"
+            )
+        found[name] = file
+    return found
