@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.data import npm
-from gan_xla import images
+from gan_xla import images, npm
 from gan_xla.errors import UserError
 
 FILES = ("icons.json", "chars.json", "info.json", "metadata.json", "package.json")

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.common import run
-from experiments.data import npm, output
+from experiments.data import output
+from gan_xla import npm
 from gan_xla.errors import UserError
 
 PACKAGE = (

@@ -69,7 +69,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
         return jnp.zeros((count, 0)) if labels is None else label
 
     def sample(gen_params, gen_stats, z: Array, label: Array | None, statistics="running"):
-        return nets.apply(generator, (gen_params, gen_stats), (z, condition(label, len(z))), statistics)
+        return nets.apply(generator, (gen_params, gen_stats), (z, condition(label, z.shape[0])), statistics)
 
     def init(key):
         gen_key, disc_key = jax.random.split(key)

@@ -8,6 +8,7 @@ A generator or discriminator module is called as `module(x, batch_statistics, ke
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -91,7 +92,7 @@ def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, 
 
         def alone(x, key):
             keys = None if key is None else key[None]
-            return jax.tree.map(lambda y: y[0], apply(module, net, x[None], "batch", keys)[0])
+            return jax.tree.map(partial(jnp.squeeze, axis=0), apply(module, net, x[None], "batch", keys)[0])
 
         return jax.vmap(alone)(x, keys), stats
 

