@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-import ml_collections
 from etils import epath
 
 import gan_xla
@@ -55,7 +54,7 @@ def evaluate(
         for by name and cannot be measured; or evaluation.json cannot be read or written.
     """
     root = epath.Path(workdir)
-    config = thawed(settings.read(workdir))
+    config = settings.read(workdir)
     read(root / FILE)  # said now, not when all is measured
     steps = _steps(workdir, checkpoint)
     options = {} if input is None else {"given": heldout.given(input, gans.build(config), config.data)}
@@ -72,17 +71,6 @@ def evaluate(
         _write(root, results, suite)
     print(f"{dataset.about}\n\n{table(results)}\n\nin {root / FILE}")
     return _records(results)
-
-
-def thawed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """With tuples where JSON has made them lists, which the toy's data refuse."""
-
-    def leaf(x):
-        if isinstance(x, dict):
-            return {name: leaf(value) for name, value in x.items()}
-        return tuple(map(leaf, x)) if isinstance(x, list) else x
-
-    return ml_collections.ConfigDict(leaf(config.to_dict()))
 
 
 def _steps(workdir: epath.PathLike, checkpoint: str | int) -> list[str | int]:

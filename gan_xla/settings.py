@@ -202,6 +202,12 @@ def _plain(config: ml_collections.ConfigDict) -> dict:
     return json.loads(json.dumps(config.to_dict()))
 
 
+def _with_tuples(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {name: _with_tuples(value) for name, value in x.items()}
+    return tuple(map(_with_tuples, x)) if isinstance(x, list) else x
+
+
 def _may_change(field: str) -> bool:
     return field in ("train.steps", "train.nonfinite", "train.max_rollbacks") or field.endswith("_every")
 
@@ -214,7 +220,7 @@ def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     Raises:
       UserError: other fields differ; they are named with both values.
     """
-    old, now = flat(read(workdir).to_dict()), flat(_plain(config))
+    old, now = (flat(_plain(x)) for x in (read(workdir), config))
     changed = [
         f"{field}={old.get(field)!r}, not {now.get(field)!r}"
         for field in sorted(old.keys() | now.keys())
@@ -235,7 +241,7 @@ def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
 
 
 def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
-    """The config of the run in `workdir`.
+    """The config of the run in `workdir`, with tuples where JSON has made them lists.
 
     Raises:
       UserError: there is no run, or its config.json is damaged or has an impossible value.
@@ -247,7 +253,7 @@ def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
         tree = json.loads(path.read_text())
         if not isinstance(tree, dict):
             raise TypeError(f"{type(tree).__name__}, not an object")
-        config, fields = ml_collections.ConfigDict(tree), flat(tree)
+        config, fields = ml_collections.ConfigDict(_with_tuples(tree)), flat(tree)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

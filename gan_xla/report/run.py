@@ -108,7 +108,7 @@ def read(workdir: epath.PathLike, name: str | None = None) -> Run:
       UserError: there is no run, or its config.json is damaged.
     """
     path = epath.Path(workdir)
-    config = evaluate.thawed(settings.read(path))
+    config = settings.read(path)
     rows, damaged_rows = _lines(path / "metrics.jsonl")
     starts, damaged_starts = _lines(path / environment.FILE)
     evaluation, damaged_evaluation = _evaluation(path / evaluate.FILE)
