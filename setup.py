@@ -15,7 +15,12 @@ setup(
     # The configs live at the top of the checkout and inside the package in a wheel.
     packages=[*find_packages(include=["gan_xla", "gan_xla.*"]), "gan_xla.configs"],
     package_dir={"gan_xla.configs": "configs"},
-    package_data={"gan_xla.data": ["objects/*"], "gan_xla.export": ["page/*"], "gan_xla.report": ["templates/*"]},
+    package_data={
+        "gan_xla": ["py.typed"],
+        "gan_xla.data": ["objects/*"],
+        "gan_xla.export": ["page/*"],
+        "gan_xla.report": ["templates/*"],
+    },
     install_requires=[
         "absl-py",
         # tensorflow-datasets requires it on Linux only.
