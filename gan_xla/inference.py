@@ -39,7 +39,7 @@ class Model:
         self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any], early: int = 0
     ):
         self.config, self.step, self.variables = config, step, variables
-        self._gan = gan
+        self._gan, self._placed = gan, parallel.everywhere(variables["gen"])
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
         now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
@@ -124,7 +124,7 @@ class Model:
             ctx = Ctx(jax.random.key(seed), step=0, index=rows)
             keys = ctx.keys("dropout") if dropout else None
             to = target if isinstance(target, str) else target[rows]
-            y = self._translate(*self.variables["gen"], self._into(x[rows]), to, statistics, keys)
+            y = self._translate(*self._placed, parallel.spread(self._into(x[rows])), to, statistics, keys)
             parts.append(self._out_of(y)[: len(x) - start])
         return np.concatenate(parts)
 
@@ -199,7 +199,7 @@ class Model:
             rows = np.arange(start, start + min(CHUNK, n))
             noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
             label = None if vectors is None else vectors[rows % n]
-            parts.append(self._out_of(self._sample(*self.variables["gen"], noise, label))[: n - start])
+            parts.append(self._out_of(self._sample(*self._placed, parallel.spread(noise), label))[: n - start])
         return np.concatenate(parts)
 
     def noise(self, seed: int, rows: np.ndarray) -> np.ndarray:

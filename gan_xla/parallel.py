@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_xla.contract import Tree
 from gan_xla.errors import UserError
@@ -108,6 +109,28 @@ def replicate(tree: Tree) -> Tree:
     """Arrays of the host on each local device, as the mapped functions take them without a transfer."""
     count = np.zeros(jax.local_device_count())
     return jax.pmap(lambda tree, _: tree, in_axes=(None, 0), out_axes=None)(tree, count)
+
+
+def _over_rows() -> tuple[NamedSharding, NamedSharding]:
+    """Shardings over this process's devices: by rows, and whole on each."""
+    mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+
+
+def spread(rows: Tree) -> Tree:
+    """Arrays [n, ...] over this process's devices, where n divides by their number; else on the first.
+
+    A jitted function of them and of what is `everywhere` then runs on all devices, and computes the same.
+    """
+    count = jax.local_device_count()
+    if any(np.shape(x)[0] % count for x in jax.tree.leaves(rows)):
+        return rows
+    return jax.device_put(rows, _over_rows()[0])
+
+
+def everywhere(tree: Tree) -> Tree:
+    """Arrays on each of this process's devices, for jitted functions of what is `spread`."""
+    return jax.device_put(tree, _over_rows()[1])
 
 
 def memory() -> int | None:

@@ -1,5 +1,10 @@
 """Using a trained run: from Python and from the command line."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -130,6 +135,31 @@ def test_a_baseline_translates_in_the_direction_that_it_was_trained_for(tmp_path
     assert set(model.variables["gen"][0]) == {"G_AB"}
     with pytest.raises(UserError, match="--direction=BtoA: this model was trained for AtoB"):
         model.translate(np.zeros((1, 16, 16, 3), np.uint8), "BtoA")
+
+
+SPREAD = """
+import sys
+import jax, numpy as np
+import gan_xla
+model = gan_xla.load(sys.argv[1])
+x = np.load(sys.argv[2])
+y = {f"{n} {how}": model.translate(x[:n], statistics=how) for n in (4, 3) for how in ("running", "batch")}
+np.savez(sys.argv[3], devices=jax.local_device_count(), **y)
+"""
+
+
+def test_several_devices_translate_as_one_does(run, model, pictures, tmp_path):
+    np.save(tmp_path / "x.npy", pictures)
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", SPREAD, run, tmp_path / "x.npy", tmp_path / "y.npz"]
+    subprocess.run(command, env=environment, check=True)
+    found = np.load(tmp_path / "y.npz")
+    assert found["devices"] == 4
+    for n in (4, 3):
+        for how in ("running", "batch"):
+            alone = model.translate(pictures[:n], statistics=how)
+            assert np.abs(found[f"{n} {how}"].astype(int) - alone).max() <= 1
 
 
 def _translate(run, source, target, *flags):

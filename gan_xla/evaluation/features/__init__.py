@@ -5,17 +5,17 @@ each network resizes for itself, and `Features.name` belongs into the name of ev
 """
 
 import dataclasses
+import functools
 import importlib
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from gan_xla import torch_file
+from gan_xla import parallel, torch_file
 from gan_xla.contract import Array, Tree
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import weights
@@ -24,7 +24,7 @@ CHUNK = 32
 NETWORKS = ("efficientnet", "inception")
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _run(network: nn.Module, taps: tuple[str, ...], variables: Tree, images: Array) -> dict[str, Array]:
     # By default accelerators round factors to fewer bits; a metric should not depend on the machine.
     with jax.default_matmul_precision("highest"):
@@ -51,6 +51,10 @@ class Features:
     variables: Tree
     tap: str
     logits_tap: str
+
+    @functools.cached_property
+    def _placed(self) -> Tree:
+        return parallel.everywhere(self.variables)
 
     @classmethod
     def from_file(cls, file: Path, sha256: str, *, name: str, network: nn.Module, **fields) -> "Features":
@@ -84,7 +88,7 @@ class Features:
         images = as_rgb(images)
         parts = {tap: [] for tap in taps}
         for rows, kept in chunks(len(images)):
-            outputs = jax.device_get(_run(self.network, taps, self.variables, images[rows]))
+            outputs = jax.device_get(_run(self.network, taps, self._placed, parallel.spread(images[rows])))
             for tap in taps:
                 parts[tap].append(outputs[tap][:kept])
         return {tap: np.concatenate(found) for tap, found in parts.items()}
