@@ -125,12 +125,14 @@ class Team:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self._pipes = []
+        self._pipes, self._members = [], []
         for number in range(processes):
             pipe, other = context.Pipe()
-            context.Process(target=_worker, args=(job, devices, processes, number, port, other), daemon=True).start()
+            member = context.Process(target=_worker, args=(job, devices, processes, number, port, other), daemon=True)
+            member.start()
             other.close()
             self._pipes.append(pipe)
+            self._members.append(member)
         answers = [pipe.recv() for pipe in self._pipes]
         for error in (answer for answer in answers if isinstance(answer, UserError)):
             raise error
@@ -144,9 +146,11 @@ class Team:
         return max(wall), sum(cpu)
 
     def stop(self) -> None:
-        """Ends the processes."""
+        """Ends the processes, and waits: at this program's end they would get SIGTERM, and take it for a preemption."""
         for pipe in self._pipes:
             pipe.send(False)
+        for member in self._members:
+            member.join()
 
 
 def measure(job: Job, places: Sequence[tuple[int, int]], steps: int) -> list[dict]:
