@@ -29,7 +29,7 @@ def tiled(
 
     Neighbours share `overlap` pixels or more, over which one fades linearly into the other. Equal to the whole
     image's translation where `overlap` is twice the generator's receptive field and nothing looks at the image as a
-    whole; instance norm does, so its tiles differ in tone (README, Speed of inference).
+    whole; instance norm does, so its tiles differ in tone (measured in experiments/README.md).
 
     Args:
       translate: uint8 [1, h, w, c] -> uint8 [1, h, w, c'], for heights and widths that are multiples of `multiple`.
