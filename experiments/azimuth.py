@@ -1,41 +1,57 @@
-"""Does translation keep the azimuth? DiscoGAN's chair-to-car experiment (Kim et al. 2017, section 4.2).
+"""Does translation keep the azimuth? DiscoGAN's experiments with turned objects (Kim et al. 2017, section 4.2).
 
-  python -m experiments.azimuth
+  python -m experiments.azimuth within [--scale=cpu|gpu] [--seeds=N]
+  python -m experiments.azimuth across
 
-Trains DiscoGAN, a GAN with one-way reconstruction and a standard GAN (the :quick forms of their
-configs, at the width and size given) on the built-in chairs and cars, translates chairs to cars,
-and lets a regressor that was trained on real cars read the azimuth of the result. Run again, it
-resumes, and skips what is finished. Writes results.json, scatter.png, and a picture for each
-method; of several seeds the figures show the one of median correlation.
+`within` translates between two groups of models of one kind (chairs, cars, people), `across` from chairs to cars
+and from cars to people, which have nothing but orientation in common. Trains DiscoGAN, a GAN with one-way
+reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor, trained on
+real views of the target's kind, read the azimuth of the result; its own error on held-out real models stands beside
+it. Run again, it resumes, and skips what is finished. Of several seeds the figures show the one of median correlation.
+
+Chairs and cars are in the package; people are made by experiments.data.objects, which needs 3-D models (--package).
+Writes scores.json, scores.md, scatter.png and a picture of every pair.
 """
 
-import argparse
-import json
-import sys
-import time
+import csv
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from experiments.common import configure, median, run, table, trained
+import gan_xla
+from experiments import driver
+from experiments.common import median, publish, run, table
+from experiments.data import objects
 from gan_xla import images
 from gan_xla.data import builtin
-from gan_xla.errors import UserError
 from gan_xla.evaluation import azimuth
-from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
-METHODS = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "standard_gan": "standard GAN"}
+GROUPS = {"within": ("chairs2chairs", "cars2cars", "people2people"), "across": ("chairs2cars", "cars2people")}
+SCALES = {
+    "cpu": (
+        ":quick",
+        {
+            "train.steps": 3000,
+            "train.batch_size": 16,
+            "data.image_size": 32,
+            "model.generator.width": 16,
+            "model.discriminator.width": 16,
+        },
+    ),
+    "gpu": ("", {}),
+}
 PERMUTATIONS = 100
 MEASURES = {
     "correlation": "circular correlation",
-    "mae": "error",
-    "mae_less_offset": "error less best offset",
-    "correlation_axis": "correlation mod 180",
-    "mae_axis": "error mod 180",
+    "rmse": "RMSE",
+    "mae": "mean error",
+    "mae_less_offset": "less best turn",
+    "mae_axis": "mod 180",
 }
-SPLITS = ("test", "train")
+SHOWN = 8  # azimuths of a picture
 
 
 def measure(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -43,194 +59,174 @@ def measure(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     offset = azimuth.best_offset(true, predicted)
     return {
         "correlation": azimuth.circular_correlation(true, predicted),
+        "rmse": azimuth.root_mean_square_error(true, predicted),
         "mae": azimuth.mean_absolute_error(true, predicted),
         # A translation may learn to turn every object by the same angle.
         "offset": offset,
         "mae_less_offset": azimuth.mean_absolute_error(true, predicted - offset),
-        # The same where front and back count as one: a regressor of few cars takes one for the other.
-        "correlation_axis": azimuth.circular_correlation(2 * true, 2 * predicted),
+        # The same where front and back count as one: a regressor of few models takes one for the other.
         "mae_axis": azimuth.mean_absolute_error(true, predicted, period=180.0),
     }
 
 
 def chance(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """`measure` of translations that are paired with chairs at random: the mean over permutations."""
+    """`measure` of translations that are paired with inputs at random: the mean over permutations."""
     draws = np.random.default_rng(0)
     found = [measure(true, draws.permutation(predicted)) for _ in range(PERMUTATIONS)]
     return {name: float(np.mean([one[name] for one in found])) for name in MEASURES}
 
 
-def regressor(views: Mapping[str, dict], steps: int) -> tuple[object, dict]:
-    """(the cars' predictor, its own error on real cars and how long it took)."""
-    start = time.monotonic()
-    predictor = azimuth.fit(views["train"]["x_B"], views["train"]["azimuth_B"], seed=0, steps=steps)
-    about = {"steps": steps, "seconds": time.monotonic() - start}
-    for split in SPLITS:
-        real = views[split]
-        about[split] = measure(real["azimuth_B"], azimuth.predict(predictor, real["x_B"]))
-    # What it says of chairs that nobody translated: shapes alone may already give something away.
-    about["untranslated"] = {
-        split: measure(views[split]["azimuth_A"], azimuth.predict(predictor, views[split]["x_A"])) for split in SPLITS
-    }
-    return predictor, about
+def data_fields(pair: str, options: Namespace) -> dict[str, object]:
+    """The config's fields of a pair's data, which are made if they are no built-in ones."""
+    if "people" not in pair:
+        return {"data.source": "builtin", "data.name": pair}
+    a, b = pair.split("2")
+    path = options.data / pair
+    package = [] if options.package is None else ["--package", str(options.package)]
+    objects.main([*package, f"--a={a}", f"--b={b}", f"--output={path}"])
+    return {"data.source": "folder", "data.path": str(path)}
 
 
-def evaluate(model: Model, views: Mapping[str, dict], predictor) -> tuple[dict, np.ndarray]:
-    """(numbers of both splits with their chance level, predicted azimuths of the translated test chairs)."""
-    result, shown = {}, {}
-    for split in SPLITS:
-        true = views[split]["azimuth_A"]
-        shown[split] = azimuth.predict(predictor, model.translate(views[split]["x_A"], "AtoB"))
-        result[split] = measure(true, shown[split])
-        result[f"{split}_chance"] = chance(true, shown[split])
-    return result, shown["test"]
+def views(config, split: str) -> dict[str, np.ndarray]:
+    """Views of both domains with their azimuths, as `builtin.views` gives them."""
+    data = config.data
+    if data.source == "builtin":
+        return builtin.views(data.name, split, data.image_size, tuple(data.background))
+    with (Path(data.path) / "attributes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    result = {}
+    for domain in "AB":
+        mine = [row for row in rows if row["path"].startswith(f"{split}{domain}/")]
+        read = (images.read(Path(data.path) / row["path"], 3, tuple(data.background)) for row in mine)
+        result[f"x_{domain}"] = np.stack([images.resize(image, data.image_size) for image in read])
+        result[f"azimuth_{domain}"] = np.array([float(row["azimuth"]) for row in mine])
+    return result
 
 
-def _cells(results: Sequence[dict]) -> list[str]:
-    """One cell for each measure: mean, and spread over the seeds where there are several."""
-    cells = []
-    for name in MEASURES:
-        values = [result[name] for result in results]
-        digits = 2 if "correlation" in name else 0
-        spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-        cells.append(f"{np.mean(values):z.{digits}f}{spread}")
-    return cells
+def kind(pair: str, found: Mapping[str, np.ndarray], domain: str) -> tuple[np.ndarray, np.ndarray]:
+    """(views, azimuths) of a domain's kind: of both domains where they are of one kind."""
+    a, b = pair.split("2")
+    domains = "AB" if a == b else domain
+    return tuple(np.concatenate([found[f"{key}_{domain}"] for domain in domains]) for key in ("x", "azimuth"))
 
 
-def report(runs: Mapping[str, Sequence[dict]], about: dict, split: str) -> str:
-    """The markdown table of one split."""
-    rows = []
-    for method, results in runs.items():
-        rows += [
-            [METHODS[method], *_cells([result[split] for result in results])],
-            ["with random pairing", *_cells([result[f"{split}_chance"] for result in results])],
+def judge(pair: str, config, steps: int) -> tuple[object, dict]:
+    """(the predictor of azimuths of the target's kind, its own agreement on real held-out models)."""
+    predictor = azimuth.fit(*kind(pair, views(config, "train"), "B"), seed=0, steps=steps)
+    x, true = kind(pair, views(config, "test"), "B")
+    return predictor, measure(true, azimuth.predict(predictor, x)) | {"views": len(x)}
+
+
+def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) -> tuple[dict, dict, np.ndarray]:
+    """Record, scatter plots' (true, predicted) by title, and picture of a pair's finished runs."""
+    config = next(iter(runs.values()))[0].configured()
+    predictor, own = judge(pair, config, steps)
+    x, true = kind(pair, views(config, "test"), "A")
+    record, panels = {"regressor": own, "inputs": len(x), "runs": {}}, {}
+    shown = spread(true)
+    columns = {"input": x[shown]}
+    for method, found in runs.items():
+        outputs = [gan_xla.load(one.workdir).translate(x, "AtoB") for one in found]
+        predicted = [azimuth.predict(predictor, y) for y in outputs]
+        record["runs"][method] = [
+            measure(true, angles)
+            | {"chance": chance(true, angles), "changed": float(np.abs(y - x.astype(float)).mean())}
+            for angles, y in zip(predicted, outputs)
         ]
-    rows += [
-        ["chairs, not translated", *_cells([about["untranslated"][split]])],
-        ["real cars: the regressor's own", *_cells([about[split]])],
+        middle = median([result["correlation"] for result in record["runs"][method]])
+        value = record["runs"][method][middle]["correlation"]
+        panels[f"{pair}\n{driver.METHODS[method]}: {value:z.2f}"] = true, predicted[middle]
+        columns[method] = outputs[middle][shown]
+    return record, panels, sample_grid(columns, [list(columns)])
+
+
+def spread(true: np.ndarray) -> np.ndarray:
+    """Rows of `SHOWN` even azimuths of the first model, and of another one."""
+    each = len(np.unique(true))
+    rows = np.arange(0, each, each // SHOWN)[:SHOWN]
+    return np.concatenate([rows, len(true) - each + rows])
+
+
+def _cells(results: Sequence[Mapping]) -> list[str]:
+    """One cell for each measure."""
+    return [
+        driver.mean_and_spread([result[name] for result in results], ".2f" if name == "correlation" else ".0f")
+        for name in MEASURES
     ]
-    return table([f"{split} views", *MEASURES.values()], rows)
 
 
-def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def report(pairs: Mapping[str, Mapping]) -> str:
+    """The markdown table."""
+    rows = []
+    for pair, record in pairs.items():
+        for method, results in record["runs"].items():
+            best = max(result["correlation"] for result in results)
+            changed = np.mean([result["changed"] for result in results])
+            rows.append([f"{pair}, {driver.METHODS[method]}", *_cells(results), f"{best:z.2f}", f"{changed:.0f}"])
+        by_chance = [result["chance"] for results in record["runs"].values() for result in results]
+        means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
+        rows.append([f"{pair}, paired at random", *_cells([means]), "", ""])
+        rows.append([f"{pair}, the regressor on real held-out models", *_cells([record["regressor"]]), "", ""])
+    return table(["held-out models", *MEASURES.values(), "best seed's correlation", "pixels changed by"], rows)
+
+
+def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], columns: int) -> None:
     """True against predicted azimuth, a panel each; `panels` holds (true, predicted) [n] by title."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    fig, axes = pyplot.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.9), constrained_layout=True, sharey=True)
-    for ax, (title, (true, predicted)) in zip(axes, panels.items(), strict=True):
+    rows = len(panels) // columns
+    fig, axes = pyplot.subplots(
+        rows, columns, figsize=(3 * columns, 3.3 * rows), constrained_layout=True, sharex=True, sharey=True
+    )
+    for ax, (title, (true, predicted)) in zip(axes.flat, panels.items(), strict=True):
         ax.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
-        ax.set(title=title, xlim=(-8, 360), ylim=(-8, 368), aspect="equal", xlabel="true azimuth of the input")
+        ax.set(title=title, xlim=(-8, 360), ylim=(-8, 368), aspect="equal")
         ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90))
-    axes[0].set_ylabel("predicted azimuth of the output")
-    fig.savefig(path, dpi=110, bbox_inches="tight")
+    fig.supxlabel("true azimuth of the input")
+    fig.supylabel("azimuth read from the translation")
+    fig.savefig(path, dpi=90)
     pyplot.close(fig)
 
 
-def picture(model: Model, test: dict) -> np.ndarray:
-    """Four held-out chairs from eight azimuths beside their translations, uint8 [h, w, 3]."""
-    blocks = []
-    for number in np.unique(test["model_A"])[::3][:4]:
-        chairs = test["x_A"][test["model_A"] == number][::3]
-        cars = model.translate(chairs, "AtoB")
-        blocks.append(sample_grid({"x_A": chairs, "x_AB": cars}, [("x_A", "x_AB")]))
-    gap = np.full((len(blocks[0]), 8, 3), 255, np.uint8)
-    return np.concatenate([part for block in blocks for part in (block, gap)][:-1], axis=1)
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m experiments.azimuth", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=3000, help="training steps of every run (default %(default)s)")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of every method (default %(default)s)")
-    parser.add_argument("--image_size", type=int, default=32, help="a power of two from 8 (default %(default)s)")
-    parser.add_argument("--width", type=int, default=16, help="channels of the first layers (default %(default)s)")
-    parser.add_argument("--batch_size", type=int, default=16, help="images of each domain a step (default %(default)s)")
+def _arguments(argv: Sequence[str] | None) -> Namespace:
+    parser = driver.parser("azimuth", __doc__, seeds=3)
+    parser.add_argument("group", choices=GROUPS, help="which pairs of kinds")
     parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="config.FIELD=VALUE",
-        dest="fields",
-        help="another field of all three configs; may be repeated",
-    )
-    parser.add_argument("--workdir", type=Path, default=Path("runs/azimuth"), help="for the runs (default %(default)s)")
-    parser.add_argument(
-        "--output", type=Path, default=Path("experiments/results/azimuth"), help="for the results (default %(default)s)"
-    )
+    parser.add_argument("--data", type=Path, default=Path("data/objects"), help="for people (default %(default)s)")
+    parser.add_argument("--package", type=Path, help="the 3-D models, as experiments.data.objects takes them")
     return parser.parse_args(argv)
 
 
-def _overrides(args: argparse.Namespace) -> dict[str, object]:
-    fields = {
-        "train.steps": args.steps,
-        "train.batch_size": args.batch_size,
-        "data.image_size": args.image_size,
-        "model.generator.width": args.width,
-        "model.discriminator.width": args.width,
-    }
-    for field in args.fields:
-        name, separator, value = field.removeprefix("--").partition("=")
-        if not (separator and name.startswith("config.")):
-            raise UserError(f"--set={field}: write it as config.FIELD=VALUE, such as config.train.steps=100")
-        fields[name.removeprefix("config.")] = value
-    return fields
+def plan(options: Namespace) -> dict[str, dict[str, list[driver.Run]]]:
+    """The runs by pair and method."""
+    variant, scale = SCALES[options.scale]
+    result = {}
+    for pair in GROUPS[options.group]:
+        fields = data_fields(pair, options) | scale | driver.fields(options)
+        result[pair] = driver.grid(driver.METHODS, variant, fields, options.seeds, options.workdir / pair)
+    return result
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains, measures, prints the table and writes the results.
 
     Raises:
-      UserError: a wrong flag, or as `experiments.toy.trained`.
+      UserError: a wrong flag, 3-D models that are missing, or as `driver.train`.
     """
-    args = _arguments(argv)
-    if args.seeds < 1:
-        raise UserError(f"--seeds={args.seeds} must be 1 or more")
-    fields = _overrides(args)
-    configs = {
-        method: configure(f"{method}:quick", fields) for method in METHODS
-    }  # a wrong field fails before hours of training
-    models = {
-        method: [
-            trained(configure(f"{method}:quick", fields | {"seed": seed}), args.workdir / f"{method}-seed{seed}")
-            for seed in range(args.seeds)
-        ]
-        for method in METHODS
-    }
-    data = configs["discogan"].data
-    views = {split: builtin.views("chairs2cars", split, data.image_size, tuple(data.background)) for split in SPLITS}
-    predictor, about = regressor(views, args.regressor_steps)
-    args.output.mkdir(parents=True, exist_ok=True)
-    runs, panels = {}, {}
-    for method, label in METHODS.items():
-        runs[method], predicted = zip(*(evaluate(model, views, predictor) for model in models[method]), strict=True)
-        seed = median([result["test"]["correlation"] for result in runs[method]])
-        panels[f"{label}\ncorrelation {runs[method][seed]['test']['correlation']:z.2f}"] = (
-            views["test"]["azimuth_A"],
-            predicted[seed],
-        )
-        images.write(args.output / f"{method}.png", picture(models[method][seed], views["test"]))
-    panels[f"real held-out cars\ncorrelation {about['test']['correlation']:z.2f}"] = (
-        views["test"]["azimuth_B"],
-        azimuth.predict(predictor, views["test"]["x_B"]),
-    )
-    scatter(args.output / "scatter.png", panels)
-    record = {
-        "fields": {name: str(value) for name, value in fields.items()},
-        "seeds": args.seeds,
-        "regressor": about,
-        "runs": runs,
-    }
-    (args.output / "results.json").write_text(json.dumps(record, indent=1) + "\n")
-    for split in SPLITS:
-        print(f"\n{report(runs, about, split)}")
-    print(
-        f"\nerrors: means in degrees, 90 by chance, mod 180 45; the regressor took {about['seconds']:.0f} s; "
-        f"results and figures in {args.output}"
-    )
+    options = _arguments(argv)
+    planned = plan(options)
+    driver.train(driver.by_seed(*planned.values()), options)
+    records, panels, pictures = {}, {}, {}
+    for pair, runs in planned.items():
+        records[pair], own, pictures[f"{pair}.png"] = experiment(pair, runs, options.regressor_steps)
+        panels |= own
+    output = options.output.with_name(f"{options.output.name}_{options.group}")
+    publish(output, {"scale": options.scale, "pairs": records}, report(records) + "\n", pictures)
+    scatter(output / "scatter.png", panels, len(driver.METHODS))
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    raise SystemExit(run(main))

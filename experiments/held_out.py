@@ -39,12 +39,16 @@ def scores(candidates: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, di
     return result
 
 
+def read(directory: Path, size: int, channels: int = 3, fit: str = "stretch", background=images.WHITE) -> np.ndarray:
+    """The images of a directory by name, uint8 [n, size, size, channels]."""
+    found = (images.read(path, channels, background) for path in images.find(directory))
+    return np.stack([images.fit(image, size, fit, background) for image in found])
+
+
 def load(directory: Path, model: Model) -> np.ndarray:
     """The images of a directory by name, as the model was trained on them: uint8 [n, size, size, c]."""
     data = model.config.data
-    background = tuple(data.background)
-    read = (images.read(path, data.channels, background) for path in images.find(directory))
-    return np.stack([images.fit(image, data.image_size, data.fit, background) for image in read])
+    return read(directory, data.image_size, data.channels, data.fit, tuple(data.background))
 
 
 def pairs(root: Path, model: Model) -> dict[str, np.ndarray]:

@@ -9,3 +9,10 @@ def load(workdir, checkpoint="last", number=0):
     from gan_xla import inference
 
     return inference.load(workdir, checkpoint, number)
+
+
+def load_all(workdir, checkpoint="last"):
+    """The trained models of a run of many seeds; see `gan_xla.inference.load_all`."""
+    from gan_xla import inference
+
+    return inference.load_all(workdir, checkpoint)

