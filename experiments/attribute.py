@@ -30,10 +30,8 @@ from gan_xla.writers import sample_grid
 
 VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
 TONES = {"A": "light", "B": "dark"}
-SCALES = {
-    "cpu": (":quick", {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}),
-    "gpu": ("", {}),
-}
+SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
+SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 SAME = 8  # of 255: what two true pictures may differ by where the attribute is not
 SHOWN = 10
 MEASURES = {
@@ -112,7 +110,7 @@ def report(record: Mapping) -> str:
         for method, runs in record["runs"].items():
             found = [one[direction] for one in runs if direction in one]
             if found:
-                rows.append([f"{tones}, {driver.METHODS[method]}", *_cells(found)])
+                rows.append([f"{tones}, {driver.DISCOGAN[method].title}", *_cells(found)])
         rows.append([f"{tones}, untouched input", *_cells([record["input"][direction]])])
     right = f"The classifier is right on {record['classifier']:.1%} of real held-out images."
     return table(["held-out emoji", *(title for title, _ in MEASURES.values())], rows) + f"\n\n{right}"
@@ -156,9 +154,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     options = _arguments(argv)
     data = prepare(options.data)
-    variant, fields = SCALES[options.scale]
-    fields = {"data.source": "folder", "data.path": str(data), **fields, **driver.fields(options)}
-    runs = driver.grid(driver.METHODS, variant, fields, options.seeds, options.workdir)
+    fields = {"data.source": "folder", "data.path": str(data)}
+    runs = driver.grid(driver.DISCOGAN, SCALES[options.scale], fields, options)
     driver.train(driver.by_seed(runs), options)
     record, pictures = experiment(runs, data, options.classifier_steps)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", pictures)

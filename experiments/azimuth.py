@@ -30,19 +30,14 @@ from gan_xla.evaluation import azimuth
 from gan_xla.writers import sample_grid
 
 GROUPS = {"within": ("chairs2chairs", "cars2cars", "people2people"), "across": ("chairs2cars", "cars2people")}
-SCALES = {
-    "cpu": (
-        ":quick",
-        {
-            "train.steps": 3000,
-            "train.batch_size": 16,
-            "data.image_size": 32,
-            "model.generator.width": 16,
-            "model.discriminator.width": 16,
-        },
-    ),
-    "gpu": ("", {}),
+SMALL = {
+    "train.steps": 3000,
+    "train.batch_size": 16,
+    "data.image_size": 32,
+    "model.generator.width": 16,
+    "model.discriminator.width": 16,
 }
+SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 PERMUTATIONS = 100
 MEASURES = {
     "correlation": "circular correlation",
@@ -135,7 +130,7 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
         ]
         middle = median([result["correlation"] for result in record["runs"][method]])
         value = record["runs"][method][middle]["correlation"]
-        panels[f"{pair}\n{driver.METHODS[method]}: {value:z.2f}"] = true, predicted[middle]
+        panels[f"{pair}\n{driver.DISCOGAN[method].title}: {value:z.2f}"] = true, predicted[middle]
         columns[method] = outputs[middle][shown]
     return record, panels, sample_grid(columns, [list(columns)])
 
@@ -162,7 +157,9 @@ def report(pairs: Mapping[str, Mapping]) -> str:
         for method, results in record["runs"].items():
             best = max(result["correlation"] for result in results)
             changed = np.mean([result["changed"] for result in results])
-            rows.append([f"{pair}, {driver.METHODS[method]}", *_cells(results), f"{best:z.2f}", f"{changed:.0f}"])
+            rows.append(
+                [f"{pair}, {driver.DISCOGAN[method].title}", *_cells(results), f"{best:z.2f}", f"{changed:.0f}"]
+            )
         by_chance = [result["chance"] for results in record["runs"].values() for result in results]
         means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
         rows.append([f"{pair}, paired at random", *_cells([means]), "", ""])
@@ -202,12 +199,10 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
 
 def plan(options: Namespace) -> dict[str, dict[str, list[driver.Run]]]:
     """The runs by pair and method."""
-    variant, scale = SCALES[options.scale]
-    result = {}
-    for pair in GROUPS[options.group]:
-        fields = data_fields(pair, options) | scale | driver.fields(options)
-        result[pair] = driver.grid(driver.METHODS, variant, fields, options.seeds, options.workdir / pair)
-    return result
+    return {
+        pair: driver.grid(driver.DISCOGAN, SCALES[options.scale], data_fields(pair, options), options, pair)
+        for pair in GROUPS[options.group]
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -225,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         panels |= own
     output = options.output.with_name(f"{options.output.name}_{options.group}")
     publish(output, {"scale": options.scale, "pairs": records}, report(records) + "\n", pictures)
-    scatter(output / "scatter.png", panels, len(driver.METHODS))
+    scatter(output / "scatter.png", panels, len(driver.DISCOGAN))
 
 
 if __name__ == "__main__":

@@ -32,10 +32,8 @@ from gan_xla.evaluation.similarity import l1, ssim
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
-SCALES = {
-    "cpu": (":quick", {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}),
-    "gpu": ("", {}),
-}
+SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
+SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 HUES = 12  # bins of the colour circle
 VIVID = 48  # of 255, from the largest to the smallest channel: less is grey
 SHOWN = 10
@@ -158,12 +156,12 @@ def secrets(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
 
 def report(record: Mapping) -> str:
     """The markdown tables."""
-    rows = [[driver.METHODS[method], *_cells(found)] for method, found in record["runs"].items()]
+    rows = [[driver.DISCOGAN[method].title, *_cells(found)] for method, found in record["runs"].items()]
     rows += [[name, *_cells([found])] for name, found in record["baselines"].items()]
     parts = [table(["held-out drawings", *(title for title, _ in MEASURES.values())], rows)]
     spreads = {method: value for method, value in record["between_seeds"].items() if value is not None}
     if spreads:
-        rows = [[driver.METHODS[method], f"{value:.1f}"] for method, value in spreads.items()]
+        rows = [[driver.DISCOGAN[method].title, f"{value:.1f}"] for method, value in spreads.items()]
         parts.append(table(["one drawing", "L1 between the colourings of two seeds"], rows))
     rows = [[name, driver.mean_and_spread([one[name] for one in record["hiding"]], ".1f")] for name in WAYS]
     parts.append(table(["DiscoGAN, colours to lines to colours: the lines", "L1 to the colours"], rows))
@@ -185,9 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _arguments(argv)
     data = options.data / "lines2colours"
     emoji.main(["--a=fluent-emoji-high-contrast", "--b=fluent-emoji-flat", "--unpaired", f"--output={data}"])
-    variant, fields = SCALES[options.scale]
-    fields = {"data.source": "folder", "data.path": str(data), **fields, **driver.fields(options)}
-    runs = driver.grid(driver.METHODS, variant, fields, options.seeds, options.workdir)
+    fields = {"data.source": "folder", "data.path": str(data)}
+    runs = driver.grid(driver.DISCOGAN, SCALES[options.scale], fields, options)
     driver.train(driver.by_seed(runs), options)
     record, pictures = experiment(runs, data)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", pictures)

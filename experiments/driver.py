@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import ml_collections
@@ -19,9 +20,28 @@ from gan_xla import settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.errors import UserError
 
-# The configs of DiscoGAN and its two baselines.
-METHODS = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "standard_gan": "standard GAN"}
 RESULTS = Path("experiments/results")
+
+
+class Variant(NamedTuple):
+    """What an experiment compares with others.
+
+    Attributes:
+      title: in tables.
+      config: name of a shipped config.
+      fields: its fields that make the difference.
+    """
+
+    title: str
+    config: str
+    fields: Mapping[str, object] = MappingProxyType({})
+
+
+DISCOGAN = {
+    "discogan": Variant("DiscoGAN", "discogan"),
+    "gan_recon": Variant("GAN with reconstruction", "gan_recon"),
+    "standard_gan": Variant("standard GAN", "standard_gan"),
+}
 
 
 class Run(NamedTuple):
@@ -68,13 +88,42 @@ def parser(name: str, about: str, seeds: int) -> argparse.ArgumentParser:
     return found
 
 
+class Scale(NamedTuple):
+    """How large an experiment is.
+
+    Attributes:
+      suffix: of the configs' names, ":quick" or none.
+      fields: of all configs.
+    """
+
+    suffix: str
+    fields: Mapping[str, object]
+
+
+PAPER = Scale("", {})
+
+
 def grid(
-    configs: Iterable[str], variant: str, fields: Mapping[str, object], seeds: int, workdir: Path
+    variants: Mapping[str, Variant], scale: Scale, fields: Mapping[str, object], options: argparse.Namespace, folder=""
 ) -> dict[str, list[Run]]:
-    """Runs of every config, of seeds 0, 1, ..., in WORKDIR/CONFIG-seedN."""
+    """Runs of every variant and of seeds 0, 1, ... in WORKDIR/FOLDER/VARIANT-seedN.
+
+    Fields of the scale give way to `fields`, these to the variant's, and these to --set.
+
+    Raises:
+      UserError: as `fields_of`.
+    """
+    asked = fields_of(options)
     return {
-        name: [Run(name + variant, {**fields, "seed": n}, workdir / f"{name}-seed{n}") for n in range(seeds)]
-        for name in configs
+        name: [
+            Run(
+                variant.config + scale.suffix,
+                {**scale.fields, **fields, **variant.fields, **asked, "seed": seed},
+                options.workdir / folder / f"{name}-seed{seed}",
+            )
+            for seed in range(options.seeds)
+        ]
+        for name, variant in variants.items()
     }
 
 
@@ -89,7 +138,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def fields(options: argparse.Namespace) -> dict[str, str]:
+def fields_of(options: argparse.Namespace) -> dict[str, str]:
     """The fields that --set gives.
 
     Raises:

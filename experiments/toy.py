@@ -24,7 +24,7 @@ from gan_xla.evaluation import mixture
 from gan_xla.inference import Model
 
 OBJECTIVES = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "gan": "standard GAN"}
-SCALES = {"cpu": {"train.steps": 10_000, "train.batch_size": 64}, "gpu": {}}
+SCALES = {"cpu": driver.Scale("", {"train.steps": 10_000, "train.batch_size": 64}), "gpu": driver.PAPER}
 MOMENTS = 10
 FEW = 2000  # points that tell the modes before the end
 LIMIT = 3.0  # of the figure's axes
@@ -80,7 +80,7 @@ def history(workdir: Path, steps: Sequence[int], points: np.ndarray) -> dict[str
 def summarise(runs: Sequence[Mapping], over_time: Mapping[str, list]) -> dict:
     """Means, extremes and counts over the seeds of one objective; oscillation in the second half of the training."""
     covered = [result["covered"] for result in runs]
-    late = slice(len(over_time["steps"]) // 2, None)
+    late = slice((len(over_time["steps"]) - 1) // 2, None)
     return {
         "seeds": len(runs),
         "covered_mean": float(np.mean(covered)),
@@ -181,7 +181,7 @@ def draw_time(path: Path, histories: Mapping[str, Mapping[str, list]]) -> None:
 
 def plan(options: Namespace) -> dict[str, driver.Run]:
     """A run of all seeds for each objective."""
-    fields = {"train.num_seeds": options.seeds, **SCALES[options.scale], **driver.fields(options)}
+    fields = {"train.num_seeds": options.seeds, **SCALES[options.scale].fields, **driver.fields_of(options)}
     train = driver.Run("toy_gmm", fields, options.workdir).configured().train
     calls = max(train.steps // train.steps_per_call // MOMENTS, 1)
     fields |= dict.fromkeys(("train.checkpoint_every", "train.keep_every"), calls * train.steps_per_call)

