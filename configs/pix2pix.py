@@ -9,7 +9,7 @@ dropout, 70x70 PatchGAN that sees source and result, batch norm; log loss and 10
 Adam 2e-4, batch 1, 200 epochs, the learning rate constant for the first half, then linear to zero;
 resize to 286, random crop to 256, mirroring. `--config.model.direction=BtoA` turns it round. Ablations:
 `loss.gan_weight=0` is L1 alone, `loss.lambda_L1=0` the cGAN alone, `loss.conditional=False` a D that sees
-results only. `model.discriminator.layers` is 0 for pixels, 1 for 16x16 patches, 5 for 286x286.
+results only, `model.generator.skips=False` an encoder-decoder. `model.discriminator.layers` is 0 for pixels, 1 for 16x16 patches, 5 for 286x286.
 
 :quick: edges2objects at 64x64, width 32, 16x16 patches, 2000 steps of batch 8, Adam 4e-4 for G and 1e-4 for
 D; affine instance norm, which is what batch norm is at the paper's batch of 1. Drawings become
@@ -53,6 +53,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                     dropout=0.5,
                     norm="batch",
                     upsample="transpose",
+                    skips=True,
                     output="tanh",
                 ),
                 discriminator=dict(

@@ -172,6 +172,7 @@ def test_a_direction_of_a_directory_is_one_clear_line(cyclegan, tmp_path, capsys
     "method, fields, message",
     [
         ("cyclegan", {"upsample": "resize"}, "model.generator.upsample='resize': .* has nothing like it"),
+        ("pix2pix", {"skips": False}, "model.generator.skips=False: .* has nothing like it"),
         ("gan", {"hidden": (4,)}, "gan's gan_mlp generator has no published PyTorch layout"),
     ],
 )

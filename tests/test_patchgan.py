@@ -98,6 +98,7 @@ def test_spectral_norm_divides_kernels_by_their_largest_singular_value(module):
         (unet_pix2pix.Generator(size=16, width=4, upsample="resize"), 16, 32),
         (encoder_decoder.Generator(size=16, width=4, upsample="resize"), 8, 16),
         (unet_pix2pix.Generator(size=48, levels=3, width=4, norm="instance"), 24, 8),
+        (unet_pix2pix.Generator(size=16, width=4, skips=False), 16, 32),
     ],
 )
 def test_generators_keep_rectangles_that_are_multiples(module, height, width, channels):
@@ -111,6 +112,16 @@ def test_the_number_of_residual_blocks_follows_the_size(size, blocks):
     module = resnet.Generator(size=size, width=2)
     params = jax.eval_shape(lambda key: nets.init(module, key, jnp.zeros((1, 8, 8, 3))), jax.random.key(0)).params
     assert len([name for name in params if name.startswith("Conv_")]) == 4 + 2 * blocks
+
+
+def test_a_u_net_without_skips_knows_only_what_its_innermost_layer_says():
+    x = jax.random.normal(jax.random.key(0), (1, 16, 16, 3))
+    for skips in (True, False):
+        module = unet_pix2pix.Generator(size=16, width=4, norm="none", dropout=0.0, skips=skips)
+        net = nets.init(module, jax.random.key(1), x)
+        cut = {**net.params, "Conv_3": jax.tree.map(jnp.zeros_like, net.params["Conv_3"])}
+        y, z = (nets.apply(module, (cut, net.stats), x, "batch")[0] for x in (x, -x))
+        assert np.allclose(y, z) != skips
 
 
 def test_weights_begin_as_in_dcgan():

@@ -25,6 +25,7 @@ class Generator(blocks.Network):
       dropout: rate.
       norm: kind of `blocks.Norm`.
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
+      skips: False severs them, which leaves the paper's encoder-decoder (section 4.2, figure 5).
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
     """
@@ -35,6 +36,7 @@ class Generator(blocks.Network):
     dropout: float = 0.5
     norm: str = "batch"
     upsample: str = "transpose"
+    skips: bool = True
     channels: int = 3
     output: str = "tanh"
 
@@ -72,6 +74,6 @@ class Generator(blocks.Network):
             x = norm(blocks.upsample(self.upsample, nn.relu(x), up))
             if i and skip.shape[-1] == 8 * self.width:
                 x = blocks.dropout(x, keys, i - 1, self.dropout)
-            x = jnp.concatenate([skip, x], axis=-1)
+            x = jnp.concatenate([skip, x], axis=-1) if self.skips else x
         x = blocks.upsample(self.upsample, nn.relu(x), ConvTranspose(self.channels, 4, 2, 1, **blocks.NORMAL))
         return blocks.OUTPUTS[self.output][0](x)
