@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 import gan_xla
-from experiments import driver, held_out
+from experiments import driver, held_out, quality
 from experiments.common import median, publish, run, table
 from experiments.data import emoji, output
 from gan_xla import images
 from gan_xla.evaluation import classifier
-from gan_xla.evaluation.similarity import l1, ssim
+from gan_xla.evaluation.similarity import l1
 from gan_xla.writers import sample_grid
 
 VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
@@ -96,8 +96,7 @@ def measure(predictor: classifier.Predictor, x: np.ndarray, y: np.ndarray, truth
         "asked": float(classifier.decide(predictor, y)[:, "AB".index(to)].mean()),
         "skin": float(error[skin].mean()),
         "rest": float(error[~skin].mean()),
-        "l1": float(l1(y, truth).mean()),
-        "ssim": float(ssim(y, truth).mean()),
+        **quality.similar(y, truth),
         "own": float((np.array(nearest) == np.arange(len(y))).mean()),
     }
 
@@ -110,14 +109,10 @@ def report(record: Mapping) -> str:
         for method, runs in record["runs"].items():
             found = [one[direction] for one in runs if direction in one]
             if found:
-                rows.append([f"{tones}, {driver.DISCOGAN[method].title}", *_cells(found)])
-        rows.append([f"{tones}, untouched input", *_cells([record["input"][direction]])])
+                rows.append([f"{tones}, {driver.DISCOGAN[method].title}", *driver.cells(found, MEASURES)])
+        rows.append([f"{tones}, untouched input", *driver.cells([record["input"][direction]], MEASURES)])
     right = f"The classifier is right on {record['classifier']:.1%} of real held-out images."
     return table(["held-out emoji", *(title for title, _ in MEASURES.values())], rows) + f"\n\n{right}"
-
-
-def _cells(results: Sequence[Mapping]) -> list[str]:
-    return [driver.mean_and_spread([one[name] for one in results], form) for name, (_, form) in MEASURES.items()]
 
 
 def experiment(runs: Mapping[str, Sequence[driver.Run]], data: Path, steps: int) -> tuple[dict, dict[str, np.ndarray]]:

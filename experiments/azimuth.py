@@ -40,11 +40,11 @@ SMALL = {
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 PERMUTATIONS = 100
 MEASURES = {
-    "correlation": "circular correlation",
-    "rmse": "RMSE",
-    "mae": "mean error",
-    "mae_less_offset": "less best turn",
-    "mae_axis": "mod 180",
+    "correlation": ("circular correlation", ".2f"),
+    "rmse": ("RMSE", ".0f"),
+    "mae": ("mean error", ".0f"),
+    "mae_less_offset": ("less best turn", ".0f"),
+    "mae_axis": ("mod 180", ".0f"),
 }
 SHOWN = 8  # azimuths of a picture
 
@@ -142,14 +142,6 @@ def spread(true: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, len(true) - each + rows])
 
 
-def _cells(results: Sequence[Mapping]) -> list[str]:
-    """One cell for each measure."""
-    return [
-        driver.mean_and_spread([result[name] for result in results], ".2f" if name == "correlation" else ".0f")
-        for name in MEASURES
-    ]
-
-
 def report(pairs: Mapping[str, Mapping]) -> str:
     """The markdown table."""
     rows = []
@@ -158,13 +150,23 @@ def report(pairs: Mapping[str, Mapping]) -> str:
             best = max(result["correlation"] for result in results)
             changed = np.mean([result["changed"] for result in results])
             rows.append(
-                [f"{pair}, {driver.DISCOGAN[method].title}", *_cells(results), f"{best:z.2f}", f"{changed:.0f}"]
+                [
+                    f"{pair}, {driver.DISCOGAN[method].title}",
+                    *driver.cells(results, MEASURES),
+                    f"{best:z.2f}",
+                    f"{changed:.0f}",
+                ]
             )
         by_chance = [result["chance"] for results in record["runs"].values() for result in results]
         means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
-        rows.append([f"{pair}, paired at random", *_cells([means]), "", ""])
-        rows.append([f"{pair}, the regressor on real held-out models", *_cells([record["regressor"]]), "", ""])
-    return table(["held-out models", *MEASURES.values(), "best seed's correlation", "pixels changed by"], rows)
+        rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), "", ""])
+        rows.append(
+            [f"{pair}, the regressor on real held-out models", *driver.cells([record["regressor"]], MEASURES), "", ""]
+        )
+    return table(
+        ["held-out models", *(title for title, _ in MEASURES.values()), "best seed's correlation", "pixels changed by"],
+        rows,
+    )
 
 
 def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], columns: int) -> None:

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 
 import gan_xla
-from experiments import driver, held_out
+from experiments import driver, held_out, quality
 from experiments.common import median, publish, run, table
 from experiments.data import emoji
 from gan_xla import images
-from gan_xla.evaluation import features, kernel, sharpness
-from gan_xla.evaluation.similarity import l1, ssim
+from gan_xla.evaluation import features
+from gan_xla.evaluation.similarity import l1
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
@@ -37,11 +37,7 @@ SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 HUES = 12  # bins of the colour circle
 VIVID = 48  # of 255, from the largest to the smallest channel: less is grey
 SHOWN = 10
-MEASURES = {
-    "l1": ("L1 to the truth", ".1f"),
-    "ssim": ("SSIM", ".3f"),
-    "kd": ("KD", ".3f"),
-    "sharpness": ("sharpness", ".2f"),
+MEASURES = quality.MEASURES | {
     "hues": ("hues, effective number", ".1f"),
     "vivid": ("coloured pixels", ".1%"),
 }
@@ -87,14 +83,8 @@ def hues(x: np.ndarray) -> float:
 
 def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dict[str, float]:
     """Quality of colourings y of the drawings whose true colouring is known, uint8 [n, h, w, 3] both."""
-    return {
-        "l1": float(l1(y, truth).mean()),
-        "ssim": float(ssim(y, truth).mean()),
-        "kd": float(kernel.mmd2(network(truth), network(y)).value),
-        "sharpness": sharpness.relative(y, truth),
-        "hues": hues(y),
-        "vivid": float((chroma(y) > VIVID).mean()),
-    }
+    colours = {"hues": hues(y), "vivid": float((chroma(y) > VIVID).mean())}
+    return quality.measure(y, truth, network) | colours
 
 
 def hiding(model: Model, x: np.ndarray) -> dict[str, float]:
@@ -156,8 +146,8 @@ def secrets(model: Model, x: np.ndarray) -> dict[str, np.ndarray]:
 
 def report(record: Mapping) -> str:
     """The markdown tables."""
-    rows = [[driver.DISCOGAN[method].title, *_cells(found)] for method, found in record["runs"].items()]
-    rows += [[name, *_cells([found])] for name, found in record["baselines"].items()]
+    rows = [[driver.DISCOGAN[method].title, *driver.cells(found, MEASURES)] for method, found in record["runs"].items()]
+    rows += [[name, *driver.cells([found], MEASURES)] for name, found in record["baselines"].items()]
     parts = [table(["held-out drawings", *(title for title, _ in MEASURES.values())], rows)]
     spreads = {method: value for method, value in record["between_seeds"].items() if value is not None}
     if spreads:
@@ -168,10 +158,6 @@ def report(record: Mapping) -> str:
     chromas = driver.mean_and_spread(record["chroma_of_drawings"], ".1f")
     parts.append(f"Its lines have a chroma of {chromas} of 255; real line art has 0.")
     return "\n\n".join(parts)
-
-
-def _cells(results: Sequence[Mapping]) -> list[str]:
-    return [driver.mean_and_spread([one[name] for one in results], form) for name, (_, form) in MEASURES.items()]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

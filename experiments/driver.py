@@ -159,6 +159,11 @@ def mean_and_spread(values: Sequence[float], form: str) -> str:
     return f"{np.mean(values):z{form}}{spread}"
 
 
+def cells(results: Sequence[Mapping[str, float]], measures: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The cells of a row, over seeds; `measures`: (title, format) by name."""
+    return [mean_and_spread([one[name] for one in results], form) for name, (_, form) in measures.items()]
+
+
 def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 

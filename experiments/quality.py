@@ -1,0 +1,36 @@
+"""How good translations are whose truth is known."""
+
+import numpy as np
+
+from gan_xla.evaluation import features, kernel, sharpness
+from gan_xla.evaluation.similarity import l1, ssim
+
+# (title, format) of a table's columns.
+MEASURES = {
+    "l1": ("L1 to the truth", ".1f"),
+    "ssim": ("SSIM", ".3f"),
+    "kd": ("KD", ".3f"),
+    "sharpness": ("sharpness", ".2f"),
+}
+
+
+def similar(y: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Means of L1 (of 255) and SSIM to the true pictures, uint8 [n, h, w, 3] both."""
+    return {"l1": float(l1(y, truth).mean()), "ssim": float(ssim(y, truth).mean())}
+
+
+def near(y: np.ndarray, real: np.ndarray, network: features.Features) -> dict[str, float]:
+    """How near images come to real ones of their kind, uint8 [n, h, w, 3]: distance of features, relative sharpness."""
+    return {
+        "kd": float(kernel.mmd2(network(real), network(y)).value),
+        "sharpness": sharpness.relative(y, real),
+    }
+
+
+def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dict[str, float]:
+    """Quality of translations y of the pictures whose true translations are known, uint8 [n, h, w, 3] both.
+
+    Returns:
+      by name: means of L1 (of 255) and SSIM, distance of features, sharpness relative to the true pictures.
+    """
+    return similar(y, truth) | near(y, truth, network)

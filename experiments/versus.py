@@ -1,0 +1,166 @@
+"""DiscoGAN against CycleGAN: does an encoder-decoder change shapes more freely, and a residual generator keep detail?
+
+  python -m experiments.versus [--scale=cpu|gpu] [--seeds=N]
+
+Trains both on a task of shape (built-in chairs to cars) and on one of texture (emoji of one vendor to another's),
+on equally many images, and measures on held-out images: how near translations come to real ones (distance of
+features, sharpness), how much of the input they leave as it is, for cars the agreement of azimuths, for emoji L1 and
+SSIM to the true picture; parameters of one generator and training speed beside them. Run again, it resumes, and skips
+what is finished. Writes scores.json, scores.md and pictures.
+
+The emoji are made by experiments.data.emoji.
+"""
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import gan_xla
+from experiments import azimuth, driver, held_out, quality
+from experiments.common import median, publish, run, table
+from experiments.data import emoji
+from experiments.driver import Scale, Variant
+from gan_xla.evaluation import azimuth as angles
+from gan_xla.evaluation import features
+from gan_xla.evaluation.similarity import ssim
+from gan_xla.inference import Model
+from gan_xla.writers import sample_grid
+
+VARIANTS = {"discogan": Variant("DiscoGAN", "discogan"), "cyclegan": Variant("CycleGAN", "cyclegan")}
+# Of one size and on as many images, each with the rest of its own recipe.
+SMALL = {"data.image_size": 32, "data.load_size": 36, "data.flip": True, "optimizer.gen.ema_decay": 0.99}
+STEPS = {"discogan": 2000, "cyclegan": 8000}  # of batches of 16 and of 4
+SHAPE = {"correlation": ("azimuth's correlation", ".2f"), "mae": ("azimuth's mean error", ".0f")}
+ALIKE = {
+    "kd": ("KD", ".3f"),
+    "sharpness": ("sharpness", ".2f"),
+    "kept": ("SSIM to the input", ".3f"),
+    "parameters": ("parameters of G, thousands", ".0f"),
+    "speed": ("images per second in training", ".0f"),
+}
+TRUTH = {name: quality.MEASURES[name] for name in ("l1", "ssim")}
+SHOWN = 10
+
+
+def scales() -> dict[str, Mapping[str, Scale]]:
+    """The scale of every variant."""
+    cpu = {name: Scale(":quick", SMALL | {"train.steps": steps}) for name, steps in STEPS.items()}
+    return {"cpu": cpu, "gpu": dict.fromkeys(VARIANTS, driver.PAPER)}
+
+
+def speed(workdir: Path) -> float:
+    """Median of the images of each domain that training saw in a second."""
+    lines = (json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines())
+    found = [line["images_per_s"] for line in lines if "images_per_s" in line]
+    return float(np.median(found)) if found else 0.0  # of a run that ended before it was known
+
+
+def parameters(model: Model) -> float:
+    """Thousands of parameters of one generator."""
+    return sum(x.size for x in jax.tree.leaves(model.variables["gen"][0]["G_AB"])) / 1000
+
+
+def alike(model: Model, one: driver.Run, x: np.ndarray, y: np.ndarray, real: np.ndarray, network) -> dict[str, float]:
+    """What is measured on both tasks, of translations y of x, beside real images of the target."""
+    found = quality.near(y, real, network)
+    return found | {
+        "kept": float(ssim(y, x).mean()),
+        "parameters": parameters(model),
+        "speed": speed(one.workdir),
+    }
+
+
+def shape(runs: Mapping[str, Sequence[driver.Run]], network: features.Features, steps: int) -> tuple[dict, np.ndarray]:
+    """Record and picture of the runs on chairs and cars."""
+    config = runs["discogan"][0].configured()
+    predictor, own = azimuth.judge("chairs2cars", config, steps)
+    views = azimuth.views(config, "test")
+    x, true, real = views["x_A"], views["azimuth_A"], views["x_B"]
+    record, columns, shown = {"regressor": own}, {}, azimuth.spread(true)
+    for name, found in runs.items():
+        models = [gan_xla.load(one.workdir) for one in found]
+        outputs = [model.translate(x, "AtoB") for model in models]
+        record[name] = [
+            azimuth.measure(true, angles.predict(predictor, y)) | alike(model, one, x, y, real, network)
+            for model, one, y in zip(models, found, outputs)
+        ]
+        columns[name] = outputs[median([one["correlation"] for one in record[name]])][shown]
+    columns = {"input": x[shown], **columns}
+    return record, sample_grid(columns, [list(columns)])
+
+
+def texture(
+    runs: Mapping[str, Sequence[driver.Run]], network: features.Features, data: Path
+) -> tuple[dict, np.ndarray]:
+    """Record and picture of the runs on emoji."""
+    size = runs["discogan"][0].configured().data.image_size
+    x, truth = (held_out.read(data / f"test{domain}", size) for domain in "AB")
+    shown = np.linspace(0, len(x) - 1, SHOWN).astype(int)
+    record, columns = {"input": [quality.similar(x, truth)]}, {}
+    for name, found in runs.items():
+        models = [gan_xla.load(one.workdir) for one in found]
+        outputs = [model.translate(x, "AtoB") for model in models]
+        record[name] = [
+            quality.similar(y, truth) | alike(model, one, x, y, truth, network)
+            for model, one, y in zip(models, found, outputs)
+        ]
+        columns[name] = outputs[median([one["l1"] for one in record[name]])][shown]
+    columns = {"input": x[shown], **columns, "truth": truth[shown]}
+    return record, sample_grid(columns, [list(columns)])
+
+
+def report(record: Mapping[str, Mapping]) -> str:
+    """The markdown tables."""
+    parts = []
+    for task, first in (("chairs to cars", SHAPE), ("noto to twemoji", TRUTH)):
+        measures = first | ALIKE
+        rows = [[variant.title, *driver.cells(record[task][name], measures)] for name, variant in VARIANTS.items()]
+        if "input" in record[task]:
+            rows.append(["untouched input", *driver.cells(record[task]["input"], first), *[""] * len(ALIKE)])
+        parts.append(table([task, *(title for title, _ in measures.values())], rows))
+    return "\n\n".join(parts)
+
+
+def plan(options: Namespace, data: Path) -> dict[str, dict[str, list[driver.Run]]]:
+    """The runs by task and variant."""
+    tasks = {
+        "chairs2cars": {"data.source": "builtin", "data.name": "chairs2cars"},
+        "noto2twemoji": {"data.source": "folder", "data.path": str(data)},
+    }
+    return {
+        task: {
+            name: driver.grid({name: variant}, scales()[options.scale][name], fields, options, task)[name]
+            for name, variant in VARIANTS.items()
+        }
+        for task, fields in tasks.items()
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains, measures, prints the tables and writes the results.
+
+    Raises:
+      UserError: a wrong flag, images that cannot be made, or as `driver.train`.
+    """
+    parser = driver.parser("versus", __doc__, seeds=3)
+    parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    options = parser.parse_args(argv)
+    data = options.data / "noto2twemoji"
+    emoji.main(["--a=noto", "--b=twemoji", "--unpaired", f"--output={data}"])
+    runs = plan(options, data)
+    driver.train(driver.by_seed(*runs.values()), options)
+    network = features.load()
+    chairs, cars = shape(runs["chairs2cars"], network, options.regressor_steps)
+    vendors, drawn = texture(runs["noto2twemoji"], network, data)
+    record = {"chairs to cars": chairs, "noto to twemoji": vendors}
+    pictures = {"shape.png": cars, "texture.png": drawn}
+    publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", pictures)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
