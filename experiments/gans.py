@@ -1,0 +1,168 @@
+"""GAN and conditional GAN on MNIST: which loss is stable, and does the label asked for appear?
+
+  python -m experiments.gans [--scale=cpu|gpu] [--seeds=N]
+
+Trains the network of Goodfellow et al. 2014 in its common form with the minimax loss (their equation 1), its
+non-saturating form, LSGAN, hinge, WGAN with clipped weights and WGAN-GP, and the conditional GAN of Mirza and
+Osindero 2014, many seeds of each as one program. A classifier of real digits reads samples: how many of the 10 digits
+appear, how evenly, and, of the conditional GAN, whether as asked. Beside it the distance of features to held-out
+digits, seeds that lack a digit, and how large the gradient of G is early in training, which saturates in the minimax
+game when D wins. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md, gradients.png and
+samples.png.
+
+The images are made by experiments.data.mnist.
+"""
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import gan_xla
+from experiments import driver, held_out, quality
+from experiments.common import median, publish, run, table
+from experiments.data import mnist
+from experiments.driver import Scale, Variant
+from gan_xla.evaluation import classifier, features
+from gan_xla.evaluation.cases import spread
+from gan_xla.inference import Model
+from gan_xla.writers import sample_grid
+
+CRITIC = {"train.turns": ("d", "d", "d", "d", "dg"), "optimizer.b1": 0.5, "optimizer.b2": 0.9}
+VARIANTS = {
+    "log": Variant("non-saturating", "gan"),
+    "minimax": Variant("minimax", "gan", {"loss.adversarial": "minimax"}),
+    "lsgan": Variant("LSGAN", "gan", {"loss.adversarial": "lsgan"}),
+    "hinge": Variant("hinge", "gan", {"loss.adversarial": "hinge"}),
+    "wgan": Variant("WGAN, clipped", "gan", CRITIC | {"loss.adversarial": "wgan", "optimizer.disc.clip": 0.01}),
+    "wgan_gp": Variant("WGAN-GP", "gan", CRITIC | {"loss.adversarial": "wgan", "loss.penalty": "wgan-gp"}),
+    "cgan": Variant("conditional GAN", "cgan"),
+}
+SMALL = {"train.steps": 5000, "train.log_every": 20}
+SCALES = {"cpu": Scale(":quick", SMALL), "gpu": Scale("", {"train.log_every": 20})}
+MEASURES = {
+    "digits": ("digits that appear, of 10", ".1f"),
+    "evenness": ("effective number of digits", ".1f"),
+    "kd": ("KD", ".3f"),
+    "sharpness": ("sharpness", ".2f"),
+    "asked": ("read as asked", ".1%"),
+}
+DIGITS = 10
+SHARE = 0.01  # of the samples, for a digit to appear
+EARLY = 500  # steps
+IMAGES = 1000
+SHOWN = 10
+
+
+def real(data: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Digits, uint8 [n, 28, 28, 1], evenly spread over the classes, and their labels [n, 10]."""
+    each = [held_out.read(data / split / str(digit), 28, 1, most=count // DIGITS) for digit in range(DIGITS)]
+    return np.concatenate(each), np.repeat(np.eye(DIGITS), [len(x) for x in each], axis=0)
+
+
+def measure(x: np.ndarray, read: np.ndarray, asked: np.ndarray | None, truth: np.ndarray, network) -> dict:
+    """Of samples x, uint8 [n, 28, 28, 1], that are read as the digits `read` [n]."""
+    share = np.bincount(read, minlength=DIGITS) / len(read)
+    some = share[share > 0]
+    grey = [np.repeat(images, 3, axis=-1) for images in (x, truth)]
+    return {
+        "digits": int((share >= SHARE).sum()),
+        "evenness": float(np.exp(-(some * np.log(some)).sum())),
+        **quality.near(*grey, network),
+        "asked": None if asked is None else float((read == asked).mean()),
+    }
+
+
+def sample(model: Model) -> tuple[np.ndarray, np.ndarray | None]:
+    """`IMAGES` samples, and the digits that they were asked for."""
+    if not model.domains:
+        return model.sample(IMAGES), None
+    asked = np.arange(IMAGES) % DIGITS
+    return model.sample(IMAGES, labels=[str(digit) for digit in asked]), asked
+
+
+def gradients(workdir: Path) -> tuple[list[int], list[float]]:
+    """Steps of the log, and the norm of the gradient of G there, of several seeds the mean."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [line["step"] for line in lines], [line["grad_norm/G"] for line in lines]
+
+
+def report(record: Mapping) -> str:
+    """The markdown table."""
+    rows = []
+    for name, variant in VARIANTS.items():
+        found = record["variants"][name]
+        measures = MEASURES if name == "cgan" else {key: form for key, form in MEASURES.items() if key != "asked"}
+        cells = driver.cells(found["seeds"], measures)
+        failed = sum(one["digits"] < DIGITS for one in found["seeds"])
+        early = f"{found['early_gradient']:.2g}"
+        rows.append([variant.title, *cells, *[""] * (len(MEASURES) - len(measures)), f"{failed}", early])
+    header = ["", *(title for title, _ in MEASURES.values()), "seeds that lack a digit"]
+    right = f"The classifier is right on {record['classifier']:.1%} of {record['held_out']} real held-out digits."
+    return table([*header, f"gradient of G, steps to {EARLY}"], rows) + f"\n\n{right}"
+
+
+def draw(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
+    """The norm of G's gradient over the training."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    fig, ax = pyplot.subplots(figsize=(7, 3.6), constrained_layout=True)
+    for name, (steps, norms) in curves.items():
+        ax.plot(steps, norms, label=VARIANTS[name].title, linewidth=1)
+    ax.set(xlabel="step", ylabel="norm of the gradient of G", yscale="log")
+    ax.legend(ncols=2)
+    fig.savefig(path, dpi=90)
+    pyplot.close(fig)
+
+
+def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[dict, np.ndarray]:
+    """Record and picture of the finished runs."""
+    judge = classifier.fit(*real(data, "train", 20 * IMAGES), one_hot=True, seed=0, steps=steps)
+    truth, labels = real(data, "test", IMAGES)
+    network, columns = features.load(), {}
+    record = {"classifier": classifier.accuracy(judge, truth, labels), "held_out": len(truth), "variants": {}}
+    for name, one in runs.items():
+        samples = [sample(model) for model in gan_xla.load_all(one.workdir)]
+        seeds = [measure(x, classifier.predict(judge, x).argmax(axis=1), asked, truth, network) for x, asked in samples]
+        when, norms = gradients(one.workdir)
+        early = [norm for step, norm in zip(when, norms) if step <= EARLY]
+        record["variants"][name] = {"seeds": seeds, "early_gradient": float(np.mean(early))}
+        columns[VARIANTS[name].title] = samples[median([found["kd"] for found in seeds])][0][:SHOWN]
+    columns["real"] = truth[spread(len(truth), SHOWN)]
+    return record, sample_grid(columns, [list(columns)])
+
+
+def plan(options: Namespace, data: Path) -> dict[str, driver.Run]:
+    """A run of all seeds for each variant."""
+    fields = {"data.source": "folder", "data.path": str(data), "train.num_seeds": options.seeds}
+    fields["train.nonfinite"] = "skip"  # one seed's failure is a result, not the others' end
+    alone = Namespace(**{**vars(options), "seeds": 1})
+    return {name: runs[0] for name, runs in driver.grid(VARIANTS, SCALES[options.scale], fields, alone).items()}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains, measures, prints the table and writes the results.
+
+    Raises:
+      UserError: a wrong flag, images that cannot be made, or as `driver.train`.
+    """
+    parser = driver.parser("gans", __doc__, seeds=5)
+    parser.add_argument("--classifier_steps", type=int, default=1500, help="the classifier's (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    options = parser.parse_args(argv)
+    data = options.data / "mnist"
+    mnist.main([f"--output={data}"])
+    runs = plan(options, data)
+    driver.train(runs.values(), options)
+    record, picture = experiment(runs, data, options.classifier_steps)
+    publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", {"samples.png": picture})
+    draw(options.output / "gradients.png", {name: gradients(one.workdir) for name, one in runs.items()})
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
