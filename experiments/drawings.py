@@ -32,7 +32,7 @@ from gan_xla.evaluation.similarity import l1
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
-SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
+SMALL = {"train.steps": 1500, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 HUES = 12  # bins of the colour circle
 VIVID = 48  # of 255, from the largest to the smallest channel: less is grey

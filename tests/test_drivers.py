@@ -180,6 +180,22 @@ def test_azimuth_of_translations_that_turn_everything_by_the_same_angle():
     assert abs(by_chance["correlation"]) < 0.05 and by_chance["rmse"] == pytest.approx(104, abs=4)
 
 
+def test_azimuth_is_read_from_views_whose_background_is_white():
+    x = builtin.views("cars2cars", "test", 32)["x_A"][:4]
+    found, background = azimuth.levelled((x // 2 + 10).astype(np.uint8))
+    assert (background == 137).all() and (found[:, 0, 0] == 255).all()
+    again, background = azimuth.levelled(x)
+    np.testing.assert_array_equal(again, x)
+    assert (background == 255).all()
+
+
+def test_azimuth_compares_silhouettes():
+    x = builtin.views("cars2cars", "test", 32)["x_A"][:24]
+    assert (azimuth.overlap(x, x) == 1).all() and azimuth.overlap(x, np.roll(x, 6, axis=0)).mean() < 0.8
+    true = np.arange(0, 360, 15)
+    assert azimuth.of_others(x, true, x[::-1], true[::-1]) == 1
+
+
 def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch):
     monkeypatch.setitem(azimuth.GROUPS, "within", ("cars2cars",))
     line = ["within", f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--jobs=1"]

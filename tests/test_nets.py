@@ -34,6 +34,16 @@ def test_discogan_networks_have_the_published_parameter_counts(role, fields, cou
     assert _count(module, 64) == count
 
 
+def test_discogans_discriminator_cannot_tell_a_batch_from_the_same_at_half_its_brightness():
+    # No biases, and batch norm from the second layer on: why generators that need not go back leave backgrounds grey.
+    module = nets.build({"net": "encoder_decoder", "width": 8}, "Discriminator", size=32)
+    x = jax.random.uniform(jax.random.key(0), (4, 32, 32, 3))
+    net = nets.init(module, jax.random.key(1), x)
+    (bright, _), _ = nets.apply(module, net, x, "batch")
+    (dark, _), _ = nets.apply(module, net, x / 2, "batch")
+    np.testing.assert_allclose(dark, bright, atol=0.02 * np.abs(bright).max())
+
+
 @pytest.mark.parametrize("net", ["encoder_decoder", "unet"])
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_generators_keep_the_shape_of_their_images(net, size):
