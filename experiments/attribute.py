@@ -34,6 +34,7 @@ SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 SAME = 8  # of 255: what two true pictures may differ by where the attribute is not
 SHOWN = 10
+LEVELLED = ", brightened to a white background"
 MEASURES = {
     "asked": ("read as the other tone", ".1%"),
     "skin": ("L1 to the truth, skin", ".1f"),
@@ -106,10 +107,9 @@ def report(record: Mapping) -> str:
     rows = []
     for direction in ("AtoB", "BtoA"):
         tones = f"{TONES[direction[0]]} to {TONES[direction[-1]]}"
-        for method, runs in record["runs"].items():
-            found = [one[direction] for one in runs if direction in one]
-            if found:
-                rows.append([f"{tones}, {driver.DISCOGAN[method].title}", *driver.cells(found, MEASURES)])
+        for name, scores in record["runs"][direction].items():
+            method, levelled, _ = name.partition(LEVELLED)
+            rows.append([f"{tones}, {driver.DISCOGAN[method].title}{levelled}", *driver.cells(scores, MEASURES)])
         rows.append([f"{tones}, untouched input", *driver.cells([record["input"][direction]], MEASURES)])
     right = f"The classifier is right on {record['classifier']:.1%} of real held-out images."
     return table(["held-out emoji", *(title for title, _ in MEASURES.values())], rows) + f"\n\n{right}"
@@ -125,17 +125,21 @@ def experiment(runs: Mapping[str, Sequence[driver.Run]], data: Path, steps: int)
     shown = np.linspace(0, len(tests["A"]) - 1, SHOWN).astype(int)
     for direction in ("AtoB", "BtoA"):
         x, truth = tests[direction[0]], tests[direction[-1]]
+        record["runs"][direction] = {}
         record["input"][direction] = measure(predictor, x, x, truth, direction[-1])
         columns = {"input": x[shown]}
         for method, found in models.items():
-            record["runs"].setdefault(method, [{} for _ in found])
             if direction not in found[0].directions:
                 continue
             outputs = [model.translate(x, direction) for model in found]
-            for one, y in zip(record["runs"][method], outputs):
-                one[direction] = measure(predictor, x, y, truth, direction[-1])
-            middle = median([one[direction]["l1"] for one in record["runs"][method]])
-            columns[method] = outputs[middle][shown]
+            white = [quality.levelled(y)[0] for y in outputs]
+            results = {
+                name: [measure(predictor, x, y, truth, direction[-1]) for y in made]
+                for name, made in (("", outputs), (LEVELLED, white))
+            }
+            for name, scores in results.items():
+                record["runs"][direction][method + name] = scores
+            columns[method] = outputs[median([one["l1"] for one in results[""]])][shown]
         columns["truth"] = truth[shown]
         pictures[f"{TONES[direction[0]]}_to_{TONES[direction[-1]]}.png"] = sample_grid(columns, [list(columns)])
     return record, pictures

@@ -6,10 +6,10 @@
 `within` translates between two groups of models of one kind (chairs, cars, people), `across` from chairs to cars
 and from cars to people, which have nothing but orientation in common. Trains DiscoGAN, a GAN with one-way
 reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor, trained on
-real views of the target's kind, read the azimuth of the result, with its background moved to white; its own error on
-held-out real models stands beside it. How much of the shape is kept is the overlap of silhouettes, beside that of
-other models at the same azimuth. Run again, it resumes, and skips what is finished. Of several seeds the figures show
-the one of median correlation.
+real views of the target's kind, read the azimuth of the result, brightened until its background is white; its own
+error on held-out real models stands beside it. How much of the shape is kept is the overlap of silhouettes, beside
+that of other models at the same azimuth. Run again, it resumes, and skips what is finished. Of several seeds the
+figures show the one of median correlation.
 
 Chairs and cars are in the package; people are made by experiments.data.objects, which needs 3-D models (--package).
 Writes scores.json, scores.md, scatter.png and a picture of every pair.
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import gan_xla
-from experiments import driver
+from experiments import driver, quality
 from experiments.common import median, publish, run, table
 from experiments.data import objects
 from gan_xla import images
@@ -116,17 +116,6 @@ def judge(pair: str, config, steps: int) -> tuple[object, dict]:
     return predictor, measure(true, azimuth.predict(predictor, x)) | {"views": len(x)}
 
 
-def levelled(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Views with their background moved to white, uint8 [n, h, w, 3], and what it was, the border's median [n, 3].
-
-    D's batch norm hides from it whether all images of a batch are darker, so a generator that need not go back may
-    leave the background grey, which a regressor of real views takes for an object.
-    """
-    border = np.concatenate([y[:, 0], y[:, -1], y[:, :, 0], y[:, :, -1]], axis=1)
-    background = np.median(border, axis=1)
-    return np.clip(y + (255 - background)[:, None, None], 0, 255).astype(np.uint8), background
-
-
 def overlap(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Intersection over union of the silhouettes of views on white, uint8 [..., h, w, 3], by pairs."""
     a, b = ((views < INK).any(axis=-1) for views in (x, y))
@@ -150,7 +139,7 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
     columns = {"input": x[shown]}
     for method, found in runs.items():
         outputs = [gan_xla.load(one.workdir).translate(x, "AtoB") for one in found]
-        level = [levelled(y) for y in outputs]
+        level = [quality.levelled(y) for y in outputs]
         predicted = [azimuth.predict(predictor, y) for y, _ in level]
         record["runs"][method] = [
             measure(true, angles)

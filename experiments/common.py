@@ -1,7 +1,5 @@
-"""What the experiments share: runs that resume, tables, errors told in a line."""
+"""What the experiments share: configs, tables, results, errors told in a line."""
 
-import contextlib
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,11 +8,8 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-import gan_xla
 from gan_xla import images, settings
 from gan_xla.errors import UserError
-from gan_xla.inference import Model
-from gan_xla.train import train
 
 
 def configure(name: str, overrides: Mapping[str, object]) -> ml_collections.ConfigDict:
@@ -24,26 +19,6 @@ def configure(name: str, overrides: Mapping[str, object]) -> ml_collections.Conf
       UserError: no such config, an unknown field, or a value of the wrong type.
     """
     return settings.load(name, *(f"config.{field}={value}" for field, value in overrides.items()))
-
-
-def trained(config: ml_collections.ConfigDict, workdir: Path, *, quiet: bool = False) -> Model:
-    """Trains the run in `workdir`, or what is missing of it, and loads it; `quiet` hides the progress.
-
-    Raises:
-      UserError: as gan_xla.train, or the run was stopped, or had gone further than asked.
-    """
-    with contextlib.ExitStack() as stack:
-        if quiet:
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        train(config, workdir)
-    model = gan_xla.load(workdir)
-    steps = model.config.train.steps
-    if model.step < steps:
-        raise UserError(f"{workdir}: stopped at step {model.step} of {steps}; the same command resumes")
-    if model.step > steps:
-        raise UserError(f"{workdir}: this run is at step {model.step}, not {steps}; use another --workdir")
-    return model
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -68,10 +43,13 @@ def median(values: Sequence) -> int:
 
 
 def run(main, argv: Sequence[str] | None = None) -> int:
-    """Calls `main(argv)`; a user's mistake becomes one line and exit code 2."""
+    """Calls `main(argv)`; a user's mistake becomes one line and exit code 2, Ctrl-C one and 130."""
     try:
         main(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     return 0

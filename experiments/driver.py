@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.common import configure
-from gan_xla import settings
+from gan_xla import data, gans, settings
 from gan_xla.checkpoint import Checkpoints
 from gan_xla.errors import UserError
 
@@ -42,6 +42,21 @@ DISCOGAN = {
     "gan_recon": Variant("GAN with reconstruction", "gan_recon"),
     "standard_gan": Variant("standard GAN", "standard_gan"),
 }
+
+
+class Scale(NamedTuple):
+    """How large an experiment is.
+
+    Attributes:
+      suffix: of the configs' names, ":quick" or none.
+      fields: of all configs.
+    """
+
+    suffix: str
+    fields: Mapping[str, object]
+
+
+PAPER = Scale("", {})
 
 
 class Run(NamedTuple):
@@ -86,21 +101,6 @@ def parser(name: str, about: str, seeds: int) -> argparse.ArgumentParser:
         help="another field of all configs; may be repeated",
     )
     return found
-
-
-class Scale(NamedTuple):
-    """How large an experiment is.
-
-    Attributes:
-      suffix: of the configs' names, ":quick" or none.
-      fields: of all configs.
-    """
-
-    suffix: str
-    fields: Mapping[str, object]
-
-
-PAPER = Scale("", {})
 
 
 def grid(
@@ -168,7 +168,7 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def _finished(run: Run, steps: int) -> bool:
+def finished(run: Run) -> bool:
     """Whether a run has all its steps.
 
     Raises:
@@ -176,7 +176,11 @@ def _finished(run: Run, steps: int) -> bool:
     """
     if not (run.workdir / "config.json").exists():
         return False
-    settings.compare(run.configured(), run.workdir)
+    config = run.configured()
+    dataset = data.load(config.data)
+    config = settings.resolve(config, dataset.images, dataset.fields)
+    steps = config.train.steps or gans.build(config).length
+    settings.compare(config, run.workdir)
     with Checkpoints(run.workdir, read_only=True) as checkpoints:
         latest = checkpoints.latest() or 0
     if latest > steps:
@@ -190,11 +194,11 @@ def launch(command: Sequence[str], log: Path) -> int:
         return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
 
 
-def _train(run: Run, steps: int) -> None:
+def _train(run: Run) -> None:
     log = run.workdir.with_name(f"{run.workdir.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     code = launch(run.command(), log)
-    if code or not _finished(run, steps):
+    if code or not finished(run):
         last = (log.read_text(errors="replace").splitlines() or [""])[-1]
         raise UserError(f"{run.workdir}: not finished (exit code {code}); {log} ends: {last}; the same command resumes")
 
@@ -208,8 +212,10 @@ def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
     Raises:
       UserError: a run's config is wrong, or its training failed or was stopped.
     """
-    planned = [(run, run.configured().train.steps) for run in runs]  # a wrong field fails before hours of training
-    missing = [(run, steps) for run, steps in planned if not _finished(run, steps)]
+    planned = list(runs)
+    for run in planned:  # a wrong field fails before hours of training
+        run.configured()
+    missing = [run for run in planned if not finished(run)]
     cores = _cores()
     jobs = options.jobs or (len(cores) if options.scale == "cpu" else 1)
     free = queue.SimpleQueue()
@@ -221,7 +227,7 @@ def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
             os.sched_setaffinity(0, {free.get()})  # of this thread, and of the processes that it starts
 
     with ThreadPoolExecutor(jobs, initializer=pin) as pool:
-        futures = {pool.submit(_train, run, steps): run for run, steps in missing}
+        futures = {pool.submit(_train, run): run for run in missing}
         try:
             progress = tqdm(as_completed(futures), total=len(planned), initial=len(planned) - len(missing), unit="run")
             for future in progress:

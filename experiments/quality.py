@@ -34,3 +34,15 @@ def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dic
       by name: means of L1 (of 255) and SSIM, distance of features, sharpness relative to the true pictures.
     """
     return similar(y, truth) | near(y, truth, network)
+
+
+def levelled(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images brightened until their background is white, and what it was, the border's median [n, 3]; uint8 [n, h, w, 3].
+
+    A discriminator without biases, with batch norm from its second layer on, cannot tell a batch from the same at half
+    its brightness (tests/test_nets.py). So a generator that need not go back leaves the background grey, which
+    judges of real images take for something.
+    """
+    border = np.concatenate([y[:, 0], y[:, -1], y[:, :, 0], y[:, :, -1]], axis=1)
+    background = np.maximum(np.median(border, axis=1), 1)
+    return np.clip(np.round(y * (255 / background)[:, None, None]), 0, 255).astype(np.uint8), background

