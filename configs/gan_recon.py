@@ -5,6 +5,9 @@
 
 L_GAN_B + L_CONST_A: A to B and back, judged in B alone. All else as configs/discogan.py, in the
 :quick form too.
+
+Its D has no biases, and batch norm from the second layer on, so it cannot tell a batch from the same at half its
+brightness: expect a grey background (experiments/results/azimuth_within/README.md).
 """
 
 import ml_collections

@@ -4,6 +4,9 @@
   python -m gan_xla.main --config=configs/standard_gan.py:quick   minutes on 2 CPU cores
 
 L_GAN_B alone, no reconstruction. All else as configs/discogan.py, in the :quick form too.
+
+Its D has no biases, and batch norm from the second layer on, so it cannot tell a batch from the same at half its
+brightness: expect a grey background (experiments/results/azimuth_within/README.md).
 """
 
 import ml_collections

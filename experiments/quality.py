@@ -37,7 +37,7 @@ def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dic
 
 
 def levelled(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images brightened until their background is white, and what it was, the border's median [n, 3]; uint8 [n, h, w, 3].
+    """Images, uint8 [n, h, w, 3], brightened until their background is white; and what it was, the border's median.
 
     A discriminator without biases, with batch norm from its second layer on, cannot tell a batch from the same at half
     its brightness (tests/test_nets.py). So a generator that need not go back leaves the background grey, which
