@@ -3,13 +3,13 @@
   python -m gan_xla.main --config=configs/pix2pix.py --config.data.path=facades
   python -m gan_xla.main --config=configs/pix2pix.py:quick   built-in pairs, minutes on 2 CPU cores
 
-`data.path` is a directory with train/ and test/ or val/ of side-by-side pairs, A on the left, as the
-authors' data sets come; or with trainA trainB testA testB of equal names. U-Net of 8 levels with
-dropout, 70x70 PatchGAN that sees source and result, batch norm; log loss and 100 times L1; D first;
-Adam 2e-4, batch 1, 200 epochs, the learning rate constant for the first half, then linear to zero;
-resize to 286, random crop to 256, mirroring. `--config.model.direction=BtoA` turns it round. Ablations:
-`loss.gan_weight=0` is L1 alone, `loss.lambda_L1=0` the cGAN alone, `loss.conditional=False` a D that sees
-results only, `model.generator.skips=False` an encoder-decoder. `model.discriminator.layers` is 0 for pixels, 1 for 16x16 patches, 5 for 286x286.
+`data.path` is a directory with train/ and test/ or val/ of side-by-side pairs, A on the left, as the authors'
+data sets come; or with trainA trainB testA testB of equal names. U-Net of 8 levels with dropout, 70x70 PatchGAN
+that sees source and result, batch norm; log loss and 100 times L1; D first; Adam 2e-4, batch 1, 200 epochs, the
+learning rate constant for the first half, then linear to zero; resize to 286, random crop to 256, mirroring.
+`--config.model.direction=BtoA` turns it round. Ablations: `loss.gan_weight=0` is L1 alone, `loss.lambda_L1=0`
+the cGAN alone, `loss.conditional=False` a D that sees results only, `model.generator.skips=False` an
+encoder-decoder. `model.discriminator.layers` is 0 for pixels, 1 for 16x16 patches, 5 for 286x286.
 
 :quick: edges2objects at 64x64, width 32, 16x16 patches, 2000 steps of batch 8, Adam 4e-4 for G and 1e-4 for
 D; affine instance norm, which is what batch norm is at the paper's batch of 1. Drawings become

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 import gan_xla
@@ -26,7 +25,6 @@ from experiments.data import emoji, label_maps
 from experiments.driver import Scale, Variant
 from gan_xla.evaluation import features, segmentation
 from gan_xla.evaluation.similarity import l1
-from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
 VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
@@ -115,12 +113,6 @@ def measure(y: np.ndarray, truth: np.ndarray, domain: str, network: features.Fea
     return quality.measure(y, truth, network) | agreement
 
 
-def parameters(model: Model) -> float:
-    """Thousands of parameters of one discriminator."""
-    nets = model.variables["disc"][0]
-    return sum(x.size for x in jax.tree.leaves(next(iter(nets.values())))) / 1000
-
-
 def drift(one: driver.Run, x: np.ndarray, direction: str) -> float:
     """Mean L1 between the translations of x at a kept checkpoint and at the next, in the first half of the training."""
     every, steps = one.fields["train.keep_every"], one.configured().train.steps
@@ -142,7 +134,8 @@ def experiment(ablation: Ablation, runs: Mapping[str, Sequence[driver.Run]], dat
         for name, found in models.items():
             outputs = [model.translate(x, direction) for model in found]
             results = [
-                measure(y, truth, direction[-1], network) | {"parameters": parameters(model)}
+                measure(y, truth, direction[-1], network)
+                | {"parameters": quality.thousands(next(iter(model.variables["disc"][0].values())))}
                 for y, model in zip(outputs, found)
             ]
             if ablation.kept:

@@ -1,5 +1,6 @@
 """How good translations are whose truth is known."""
 
+import jax
 import numpy as np
 
 from gan_xla.evaluation import features, kernel, sharpness
@@ -34,6 +35,11 @@ def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dic
       by name: means of L1 (of 255) and SSIM, distance of features, sharpness relative to the true pictures.
     """
     return similar(y, truth) | near(y, truth, network)
+
+
+def thousands(params) -> float:
+    """How many thousand parameters a network has."""
+    return sum(x.size for x in jax.tree.leaves(params)) / 1000
 
 
 def levelled(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

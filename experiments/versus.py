@@ -16,7 +16,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 import gan_xla
@@ -59,17 +58,12 @@ def speed(workdir: Path) -> float:
     return float(np.median(found)) if found else 0.0  # of a run that ended before it was known
 
 
-def parameters(model: Model) -> float:
-    """Thousands of parameters of one generator."""
-    return sum(x.size for x in jax.tree.leaves(model.variables["gen"][0]["G_AB"])) / 1000
-
-
 def alike(model: Model, one: driver.Run, x: np.ndarray, y: np.ndarray, real: np.ndarray, network) -> dict[str, float]:
     """What is measured on both tasks, of translations y of x, beside real images of the target."""
     found = quality.near(y, real, network)
     return found | {
         "kept": float(ssim(y, x).mean()),
-        "parameters": parameters(model),
+        "parameters": quality.thousands(model.variables["gen"][0]["G_AB"]),
         "speed": speed(one.workdir),
     }
 
