@@ -19,15 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 import gan_xla
-from experiments import driver, held_out, quality
+from experiments import attribute, driver, held_out, quality
 from experiments.common import median, publish, run, table
-from experiments.data import emoji, label_maps
+from experiments.data import label_maps
 from experiments.driver import Scale, Variant
 from gan_xla.evaluation import features, segmentation
 from gan_xla.evaluation.similarity import l1
 from gan_xla.writers import sample_grid
 
-VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
 MEASURES = quality.MEASURES | {
     "pixels": ("per-pixel accuracy", ".3f"),
     "classes": ("per-class accuracy", ".3f"),
@@ -99,8 +98,7 @@ def prepare(data: Path, unpaired: bool) -> Path:
     Raises:
       UserError: they cannot be made.
     """
-    drawn, made = data / "emoji_tones", data / ("labels2emoji_unpaired" if unpaired else "labels2emoji")
-    emoji.main([f"--labelled={','.join(VENDORS)}", f"--output={drawn}"])
+    drawn, made = attribute.draw(data), data / ("labels2emoji_unpaired" if unpaired else "labels2emoji")
     label_maps.main([f"--emoji={drawn}", f"--output={made}", *(["--unpaired"] if unpaired else [])])
     return made
 
@@ -115,7 +113,7 @@ def measure(y: np.ndarray, truth: np.ndarray, domain: str, network: features.Fea
 
 def drift(one: driver.Run, x: np.ndarray, direction: str) -> float:
     """Mean L1 between the translations of x at a kept checkpoint and at the next, in the first half of the training."""
-    every, steps = one.fields["train.keep_every"], one.configured().train.steps
+    every, steps = one.fields["train.keep_every"], one.resolved().train.steps
     outputs = [gan_xla.load(one.workdir, step).translate(x, direction) for step in range(every, steps // 2 + 1, every)]
     return float(np.mean([l1(a, b).mean() for a, b in zip(outputs, outputs[1:])]))
 
@@ -164,7 +162,7 @@ def plan(options: Namespace, data: Path) -> dict[str, list[driver.Run]]:
     fields = {"data.path": str(data)}
     if ablation.kept:
         first = driver.grid(ablation.variants, ablation.scales[options.scale], fields, options)["full"][0]
-        fields["train.keep_every"] = max(first.configured().train.steps // (2 * MOMENTS), 1)
+        fields["train.keep_every"] = max(first.resolved().train.steps // (2 * MOMENTS), 1)
     return driver.grid(ablation.variants, ablation.scales[options.scale], fields, options, options.method)
 
 

@@ -45,14 +45,19 @@ MEASURES = {
 }
 
 
+def draw(data: Path) -> Path:
+    """The directory with the emoji of `VENDORS`, made if it is missing; errors as experiments.data.emoji."""
+    emoji.main([f"--labelled={','.join(VENDORS)}", f"--output={data / 'emoji_tones'}"])
+    return data / "emoji_tones"
+
+
 def prepare(data: Path) -> Path:
     """The two domains in trainA trainB testA testB, made of experiments.data.emoji's images; equal names are pairs.
 
     Raises:
       UserError: the images cannot be made, or the directory holds something else.
     """
-    drawn, made = data / "emoji_tones", data / "light2dark"
-    emoji.main([f"--labelled={','.join(VENDORS)}", f"--output={drawn}"])
+    drawn, made = draw(data), data / "light2dark"
     request = {"tones": list(TONES.values()), "vendors": VENDORS}
     if not output.present(made, request):
         with (drawn / "attributes.csv").open(newline="") as file:

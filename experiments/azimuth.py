@@ -24,7 +24,7 @@ import numpy as np
 
 import gan_xla
 from experiments import driver, quality
-from experiments.common import median, publish, run, table
+from experiments.common import figure, median, publish, run, table
 from experiments.data import objects
 from gan_xla import images
 from gan_xla.data import builtin
@@ -183,23 +183,14 @@ def report(pairs: Mapping[str, Mapping]) -> str:
 
 def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], columns: int) -> None:
     """True against predicted azimuth, a panel each; `panels` holds (true, predicted) [n] by title."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     rows = len(panels) // columns
-    fig, axes = pyplot.subplots(
-        rows, columns, figsize=(3 * columns, 3.3 * rows), constrained_layout=True, sharex=True, sharey=True
-    )
-    for ax, (title, (true, predicted)) in zip(axes.flat, panels.items(), strict=True):
-        ax.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
-        ax.set(title=title, xlim=(-8, 360), ylim=(-8, 368), aspect="equal")
-        ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90))
-    fig.supxlabel("true azimuth of the input")
-    fig.supylabel("azimuth read from the translation")
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with figure(path, rows, columns, (3 * columns, 3.3 * rows), sharex=True, sharey=True) as axes:
+        for ax, (title, (true, predicted)) in zip(axes, panels.items(), strict=True):
+            ax.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
+            ax.set(title=title, xlim=(-8, 360), ylim=(-8, 368), aspect="equal")
+            ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90))
+        axes[0].figure.supxlabel("true azimuth of the input")
+        axes[0].figure.supylabel("azimuth read from the translation")
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:

@@ -1,8 +1,9 @@
 """What the experiments share: configs, tables, results, errors told in a line."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import ml_collections
@@ -35,6 +36,20 @@ def publish(output: Path, record: Mapping, text: str, pictures: Mapping[str, np.
     for name, picture in pictures.items():
         images.write(output / name, picture)
     print(text, end="")
+
+
+@contextlib.contextmanager
+def figure(path: Path, rows: int, columns: int, size: tuple[float, float], **options) -> Iterator[np.ndarray]:
+    """The axes [rows * columns] of a figure of `size` inches, which is written to `path` at the end."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    fig, axes = pyplot.subplots(rows, columns, figsize=size, constrained_layout=True, squeeze=False, **options)
+    yield axes.ravel()
+    fig.savefig(path, dpi=90)
+    pyplot.close(fig)
 
 
 def median(values: Sequence) -> int:

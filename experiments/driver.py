@@ -76,6 +76,14 @@ class Run(NamedTuple):
         """The whole config; errors as `configure`."""
         return configure(self.config, self.fields)
 
+    def resolved(self) -> ml_collections.ConfigDict:
+        """The config that training freezes: with its steps, and what its data have made known; errors as that."""
+        config = self.configured()
+        dataset = data.load(config.data)
+        config = settings.resolve(config, dataset.images, dataset.fields)
+        config.train.steps = config.train.steps or gans.build(config).length
+        return config
+
     def command(self) -> list[str]:
         """The command line that trains it."""
         fields = [f"--config.{name}={value}" for name, value in self.fields.items()]
@@ -176,10 +184,8 @@ def finished(run: Run) -> bool:
     """
     if not (run.workdir / "config.json").exists():
         return False
-    config = run.configured()
-    dataset = data.load(config.data)
-    config = settings.resolve(config, dataset.images, dataset.fields)
-    steps = config.train.steps or gans.build(config).length
+    config = run.resolved()
+    steps = config.train.steps
     settings.compare(config, run.workdir)
     with Checkpoints(run.workdir, read_only=True) as checkpoints:
         latest = checkpoints.latest() or 0

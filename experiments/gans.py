@@ -22,7 +22,7 @@ import numpy as np
 
 import gan_xla
 from experiments import driver, held_out, quality
-from experiments.common import median, publish, run, table
+from experiments.common import figure, median, publish, run, table
 from experiments.data import mnist
 from experiments.driver import Scale, Variant
 from gan_xla.evaluation import classifier, features
@@ -106,18 +106,11 @@ def report(record: Mapping) -> str:
 
 def draw(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
     """The norm of G's gradient over the training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    fig, ax = pyplot.subplots(figsize=(7, 3.6), constrained_layout=True)
-    for name, (steps, norms) in curves.items():
-        ax.plot(steps, norms, label=VARIANTS[name].title, linewidth=1)
-    ax.set(xlabel="step", ylabel="norm of the gradient of G", yscale="log")
-    ax.legend(ncols=2)
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with figure(path, 1, 1, (7, 3.6)) as (ax,):
+        for name, (steps, norms) in curves.items():
+            ax.plot(steps, norms, label=VARIANTS[name].title, linewidth=1)
+        ax.set(xlabel="step", ylabel="norm of the gradient of G", yscale="log")
+        ax.legend(ncols=2)
 
 
 def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[dict, np.ndarray]:

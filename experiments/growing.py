@@ -18,7 +18,7 @@ import numpy as np
 
 import gan_xla
 from experiments import driver
-from experiments.common import median, publish, run, table
+from experiments.common import figure, median, publish, run, table
 from experiments.driver import Scale, Variant
 from experiments.samples import enlarge, real
 from gan_xla.evaluation.similarity import diversity
@@ -27,7 +27,10 @@ from gan_xla.writers import sample_grid
 
 LEVELS = 4  # 4 to 32 pixels
 IMAGES = {"cpu": 8000, "gpu": 400_000}  # while a level fades in, and after that
-SCALES = {"cpu": Scale(":quick", {}), "gpu": Scale(":cifar", {"data.source": "builtin"})}
+SCALES = {
+    "cpu": Scale(":quick", {}),
+    "gpu": Scale(":cifar", {"data.source": "builtin", "growth.batch_sizes": ((4, 64),)}),
+}
 MOMENTS = 10
 SAMPLES = 1000
 PAIRS = 500
@@ -79,7 +82,7 @@ def history(one: driver.Run, test: np.ndarray) -> list[dict[str, float]]:
 
 def kept(one: driver.Run) -> list[int]:
     """The steps of a finished run's kept checkpoints, the last one of the run among them."""
-    every, last = one.fields["train.keep_every"], gan_xla.load(one.workdir).step
+    every, last = one.fields["train.keep_every"], one.resolved().train.steps
     return [*range(every, last, every), last]
 
 
@@ -109,22 +112,17 @@ def report(record: Mapping) -> str:
 
 def draw(path: Path, runs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> None:
     """The distance over images and over time, a line for each seed."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    fig, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), constrained_layout=True, sharey=True)
-    for number, (name, seeds) in enumerate(runs.items()):
-        for ax, along in zip(axes, ("images", "seconds")):
-            for seed, found in enumerate(seeds):
-                label = None if seed else variants(1)[name].title
-                ax.plot([one[along] for one in found], [one["swd"] for one in found], color=f"C{number}", label=label)
-            ax.set(xlabel=f"{along} of training", yscale="log")
-    axes[0].set(ylabel="sliced Wasserstein distance x 1000")
-    axes[0].legend()
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with figure(path, 1, 2, (9, 3.6), sharey=True) as axes:
+        for number, (name, seeds) in enumerate(runs.items()):
+            for ax, along in zip(axes, ("images", "seconds")):
+                for seed, found in enumerate(seeds):
+                    label = None if seed else variants(1)[name].title
+                    ax.plot(
+                        [one[along] for one in found], [one["swd"] for one in found], color=f"C{number}", label=label
+                    )
+                ax.set(xlabel=f"{along} of training", yscale="log")
+        axes[0].set(ylabel="sliced Wasserstein distance x 1000")
+        axes[0].legend()
 
 
 def plan(options: Namespace) -> dict[str, list[driver.Run]]:

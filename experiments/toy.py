@@ -17,7 +17,7 @@ import numpy as np
 
 import gan_xla
 from experiments import driver
-from experiments.common import median, publish, run, table
+from experiments.common import figure, median, publish, run, table
 from gan_xla import nets
 from gan_xla.data import gmm
 from gan_xla.evaluation import mixture
@@ -139,44 +139,30 @@ def level_sets(model: Model, cells: int = 200) -> tuple[np.ndarray, np.ndarray]:
 
 def draw_modes(path: Path, models: Mapping[str, Model], titles: Mapping[str, str], points: np.ndarray) -> None:
     """Source points and, for each objective, their translations over D_B's level sets; targets as crosses."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    fig, axes = pyplot.subplots(1, 1 + len(models), figsize=(4 * (1 + len(models)), 4.2), constrained_layout=True)
-    panels = [("source points", points, None)]
-    panels += [(titles[name], model.translate(points), level_sets(model)) for name, model in models.items()]
-    for ax, (title, shown, levels) in zip(axes, panels, strict=True):
-        if levels:
-            axis, values = levels
-            ax.contourf(axis, axis, values, levels=np.linspace(0, 1, 11), cmap="Greys", alpha=0.6)
-        ax.scatter(*shown.T, c=sources(shown), cmap="tab10", vmin=0, vmax=9, s=2, linewidths=0)
-        ax.scatter(*CENTRES.T, c="black", marker="x", s=60)
-        ax.set(title=title, xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal", xticks=[], yticks=[])
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with figure(path, 1, 1 + len(models), (4 * (1 + len(models)), 4.2)) as axes:
+        panels = [("source points", points, None)]
+        panels += [(titles[name], model.translate(points), level_sets(model)) for name, model in models.items()]
+        for ax, (title, shown, levels) in zip(axes, panels, strict=True):
+            if levels:
+                axis, values = levels
+                ax.contourf(axis, axis, values, levels=np.linspace(0, 1, 11), cmap="Greys", alpha=0.6)
+            ax.scatter(*shown.T, c=sources(shown), cmap="tab10", vmin=0, vmax=9, s=2, linewidths=0)
+            ax.scatter(*CENTRES.T, c="black", marker="x", s=60)
+            ax.set(title=title, xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal", xticks=[], yticks=[])
 
 
 def draw_time(path: Path, histories: Mapping[str, Mapping[str, list]]) -> None:
     """Covered modes, and sources that change their target, over the training: means and quartiles of the seeds."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    fig, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
-    for name, found in histories.items():
-        covered, moved = np.array(found["covered"]), np.array(found["moved"])
-        low, high = np.quantile(covered, (0.25, 0.75), axis=0)
-        (line,) = axes[0].plot(found["steps"], covered.mean(axis=0), label=OBJECTIVES[name])
-        axes[0].fill_between(found["steps"], low, high, alpha=0.2, color=line.get_color(), linewidth=0)
-        axes[1].plot(found["steps"][1:], moved.mean(axis=0))
-    axes[0].set(xlabel="step", ylabel="modes covered", ylim=(0, len(CENTRES)))
-    axes[1].set(xlabel="step", ylabel="sources that changed target", ylim=(0, None))
-    axes[0].legend()
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with figure(path, 1, 2, (9, 3.4)) as axes:
+        for name, found in histories.items():
+            covered, moved = np.array(found["covered"]), np.array(found["moved"])
+            low, high = np.quantile(covered, (0.25, 0.75), axis=0)
+            (line,) = axes[0].plot(found["steps"], covered.mean(axis=0), label=OBJECTIVES[name])
+            axes[0].fill_between(found["steps"], low, high, alpha=0.2, color=line.get_color(), linewidth=0)
+            axes[1].plot(found["steps"][1:], moved.mean(axis=0))
+        axes[0].set(xlabel="step", ylabel="modes covered", ylim=(0, len(CENTRES)))
+        axes[1].set(xlabel="step", ylabel="sources that changed target", ylim=(0, None))
+        axes[0].legend()
 
 
 def plan(options: Namespace) -> dict[str, driver.Run]:

@@ -114,6 +114,13 @@ def test_fields_of_a_variant_go_before_those_of_all_and_flags_before_both(tmp_pa
     assert run_.workdir == tmp_path / "runs" / "more" / "a-seed0" and run_.config == "discogan:quick"
 
 
+def test_steps_of_a_run_are_known_where_its_config_counts_epochs_or_phases(tmp_path):
+    fields = {"data.source": "builtin", "data.image_size": 32, "data.load_size": 36, "train.epochs": 2}
+    found = driver.Run("cyclegan", fields, tmp_path).resolved().train
+    assert (found.steps, found.epochs) == (2 * 52 * 24, 0)  # of batch 1, and 52 chairs
+    assert driver.Run("pggan:quick", {}, tmp_path).resolved().train.steps == 7 * 16_000 // 16
+
+
 def test_a_cell_has_a_spread_only_of_several_seeds():
     assert driver.mean_and_spread([0.5], ".1f") == "0.5"
     assert driver.mean_and_spread([0.1, 0.3], ".1%") == "20.0% ± 14.1%"
