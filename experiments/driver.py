@@ -1,6 +1,7 @@
 """What the drivers of the papers' experiments share: their flags, and training runs side by side."""
 
 import argparse
+import json
 import os
 import queue
 import subprocess
@@ -170,6 +171,15 @@ def mean_and_spread(values: Sequence[float], form: str) -> str:
 def cells(results: Sequence[Mapping[str, float]], measures: Mapping[str, tuple[str, str]]) -> list[str]:
     """The cells of a row, over seeds; `measures`: (title, format) by name."""
     return [mean_and_spread([one[name] for one in results], form) for name, (_, form) in measures.items()]
+
+
+def clock(workdir: Path, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps of the log, and the seconds that training had taken by then, without starts, pictures and checkpoints."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    steps = np.array([line["step"] for line in lines], float)
+    rates = np.array([line.get("images_per_s", np.nan) for line in lines])
+    rates = np.where(np.isnan(rates), np.nanmedian(rates), rates)  # not yet known when a process has just begun
+    return steps, np.cumsum(np.diff(steps, prepend=0) * batch / rates)
 
 
 def _cores() -> list[int]:

@@ -9,7 +9,6 @@ can be compared with another at equal images and at equal time. Run again, it re
 Writes scores.json, scores.md, curves.png and samples.png.
 """
 
-import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,15 +49,6 @@ def variants(images: int) -> dict[str, Variant]:
     }
 
 
-def clock(workdir: Path, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of the log, and the seconds that training had taken by then, without starts, pictures and checkpoints."""
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    steps = np.array([line["step"] for line in lines], float)
-    rates = np.array([line.get("images_per_s", np.nan) for line in lines])
-    rates = np.where(np.isnan(rates), np.nanmedian(rates), rates)  # not yet known when a process has just begun
-    return steps, np.cumsum(np.diff(steps, prepend=0) * batch / rates)
-
-
 def measure(x: np.ndarray, test: np.ndarray) -> dict[str, float]:
     """Of images and held-out ones, uint8 [n, s, s, 3] both."""
     distances = sliced_wasserstein(test, x)
@@ -70,7 +60,7 @@ def history(one: driver.Run, test: np.ndarray) -> list[dict[str, float]]:
     """Measures of the kept checkpoints of a run, with their step, seconds and images."""
     config = one.configured()
     (_, batch), *_ = config.growth.batch_sizes
-    steps, seconds = clock(one.workdir, batch)
+    steps, seconds = driver.clock(one.workdir, batch)
     result = []
     for step in kept(one):
         model = gan_xla.load(one.workdir, step)

@@ -67,6 +67,18 @@ def truth(section: ml_collections.ConfigDict, model: Model) -> dict[str, np.ndar
     return {folder.name: held_out.load(folder, model) for folder in folders}
 
 
+def score(judged: Judge, real: Mapping[str, np.ndarray], source: str, target: str, y: np.ndarray) -> dict:
+    """Scores of translations y of the held-out images of the class `source` to the class `target`.
+
+    Args:
+      judged: a classifier of all classes, in the order of `real`.
+      real: as `truth` gives them.
+    """
+    found = held_out.scores({"input": real[source], "translation": y}, real[target])
+    asked = np.tile(np.eye(len(real))[list(real).index(target)], (len(y), 1))
+    return found | {"read_as_asked": classifier.accuracy(judged.predictor, y, asked)}
+
+
 def directions(options: argparse.Namespace, model: Model, parts: Sections) -> Outcome:
     """Scores by direction ("noto to twemoji") of a run on class folders."""
     real = truth(parts["data"], model)
@@ -76,14 +88,11 @@ def directions(options: argparse.Namespace, model: Model, parts: Sections) -> Ou
     # Each row of the picture is of another class, in turn.
     inputs = np.stack([real[classes[row % len(classes)]][place] for row, place in enumerate(spread(count, SHOWN))])
     columns = {"input": inputs}
-    for number, (target, domain) in enumerate(zip(classes, model.domains)):
+    for target, domain in zip(classes, model.domains):
         columns[target] = model.translate(inputs, domain=(domain,))
         for source in (name for name in classes if name != target):
             y = model.translate(real[source], domain=(domain,))
-            found = held_out.scores({"input": real[source], "translation": y}, real[target])
-            asked = np.tile(np.eye(len(classes))[number], (count, 1))
-            found["read_as_asked"] = classifier.accuracy(judged.predictor, y, asked)
-            result[f"{source} to {target}"] = found
+            result[f"{source} to {target}"] = score(judged, real, source, target, y)
     record = {"classifiers": {"data": judged.about}, "directions": result}
     return record, directions_table(result), sample_grid(columns, [["input"], classes])
 

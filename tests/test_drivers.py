@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 import gan_xla
-from experiments import ablations, attribute, azimuth, drawings, driver, gans, growing, held_out, quality, toy, versus
+from experiments import (
+    ablations,
+    attribute,
+    azimuth,
+    drawings,
+    driver,
+    gans,
+    growing,
+    held_out,
+    quality,
+    toy,
+    versus,
+)
 from experiments.common import run
 from experiments.data import label_maps, mnist, output
 from gan_xla import main as command
@@ -430,7 +442,7 @@ def test_variants_of_growing_see_equally_many_images():
 def test_growing_is_timed_by_the_rates_of_its_log(tmp_path):
     rows = [{"step": 10}, {"step": 20, "images_per_s": 5.0}, {"step": 40, "images_per_s": 10.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    steps, seconds = growing.clock(tmp_path, batch=2)
+    steps, seconds = driver.clock(tmp_path, batch=2)
     assert steps.tolist() == [10, 20, 40]
     np.testing.assert_allclose(seconds, [20 / 7.5, 20 / 7.5 + 4, 20 / 7.5 + 8])
     moments = [{"seconds": 1.0, "swd": 4.0}, {"seconds": 3.0, "swd": 2.0}]

@@ -1,0 +1,141 @@
+"""StarGAN on two data sets with different labels: the mask, and what joint training gains (Choi et al. 2018, 3.3, 5.6).
+
+  python -m experiments.joint [--scale=cpu|gpu] [--seeds=N]
+
+Trains a StarGAN on all emoji, labelled with their vendor, and on few, labelled with their skin tone, jointly with a
+mask; and one on the few alone, with as many updates on them. Measures how often held-out emoji are read as asked
+under the right mask, under the wrong one, and without any, and what becomes of the labels that nobody asked for. Run
+again, it resumes, and skips what is finished. Writes scores.json, scores.md and masks.png. The emoji are made by
+experiments.data.emoji.
+"""
+
+import csv
+from argparse import Namespace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import gan_xla
+from experiments import attribute, driver, stargan, unified
+from experiments.attribute import VENDORS
+from experiments.common import median, publish, run, table
+from experiments.data import output
+from experiments.driver import Variant
+from experiments.judges import judge
+from gan_xla import images, label_space
+from gan_xla.data.labelled import sections
+
+VARIANTS = {"joint": Variant("jointly with a mask", "stargan_joint"), "alone": Variant("tones alone", "stargan")}
+EVERY = 10  # the second data set has the tones of one base emoji in so many
+ASKED = {
+    "data, data": "a vendor, mask of the vendors (right)",
+    "data, second": "a vendor, mask of the tones (wrong)",
+    "second, second": "a tone, mask of the tones (right)",
+    "second, data": "a tone, mask of the vendors (wrong)",
+    "second, none: trained alone": "a tone, trained on the tones alone",
+}
+READ = {
+    "read_as_asked": ("read as asked", ".1%"),
+    "input_read_as_asked": ("input read so", ".1%"),
+    "unchanged_data": ("vendor as before", ".1%"),
+    "unchanged_second": ("tone as before", ".1%"),
+}
+
+
+def tones(data: Path, drawn: Path, every: int) -> Path:
+    """Classes by skin tone, made of the emoji in `drawn` if they are missing; in training one base emoji in `every`.
+
+    Raises:
+      UserError: the directory holds something else.
+    """
+    made = data / f"tones_{every}"
+    request = {"vendors": VENDORS, "every": every}
+    if not output.present(made, request):
+        with (drawn / "attributes.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["skin_tone"]]
+        texts = {"SOURCES.md": (drawn / "SOURCES.md").read_text("utf-8")}
+        pictures = ((name, images.read(drawn / path, 3)) for name, path in sorted(toned(rows, every).items()))
+        output.write(made, request, pictures, texts)
+    return made
+
+
+def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
+    """Path of every image by its new path."""
+    bases = sorted({row["base"] for row in rows if row["path"].startswith("train/")})[::every]
+    result = {}
+    for row in rows:
+        split = row["path"].partition("/")[0]
+        if split == "test" or (split == "train" and row["base"] in bases):
+            result[f"{split}/{row['skin_tone']}/{row['vendor']}-{row['codepoints']}.png"] = row["path"]
+    return result
+
+
+def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.Run]]:
+    """Joint runs, and runs on the second data set alone, of half as many steps."""
+    small = unified.scale(options.scale, "wgan")
+    labels = {"data.labels": ("all",)}
+    both = {f"data.joint.second.{name}": value for name, value in {"source": "folder", "path": str(part)}.items()}
+    both |= labels | {"data.path": str(whole), "data.joint.second.labels": ("all",)}
+    alone = labels | {"data.path": str(part)}
+    steps = driver.Run(f"stargan{small.suffix}", small.fields, part).configured().train.steps
+    return {
+        name: driver.grid({name: VARIANTS[name]}, small, fields | {"train.steps": steps * times}, options)[name]
+        for name, fields, times in (("joint", both, 2), ("alone", alone, 1))
+    }
+
+
+def summarise(rows: Sequence[Mapping]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Means over labels, of the rows of `stargan.masks` and `stargan.single`, by what was asked under which mask."""
+    groups = defaultdict(list)
+    for row in rows:
+        unchanged = {f"unchanged_{name}": value for name, value in row["unchanged"].items()}
+        groups[f"{row['set']}, {row['mask']}"].append({**row, **unchanged})
+    for name, found in groups.items():
+        yield name, {key: float(np.mean([row[key] for row in found])) for key in READ}
+
+
+def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
+    """Record and picture of joint runs and of runs on the second data set alone."""
+    drawn = attribute.draw(options.data)
+    runs = plan(options, drawn, tones(options.data, drawn, EVERY))
+    driver.train(driver.by_seed(runs), options)
+    models = {name: [gan_xla.load(one.workdir) for one in found] for name, found in runs.items()}
+    config = models["joint"][0].config
+    space, parts = label_space.of(config.data), sections(config.data)
+    parts["second"].path = str(tones(options.data, drawn, 1))  # a good judge needs more than a few
+    judges = {name: judge(section, options.classifier_steps) for name, section in parts.items()}
+    first = judges["data"]
+    read = stargan.reader(judges, first.x)
+    found, pictures = zip(*(stargan.masks(model, first, read, space) for model in models["joint"]))
+    alone = [stargan.single(model, "second", first, read) for model in models["alone"]]
+    seeds = [dict(summarise(together + rows)) for together, rows in zip(found, alone)]
+    record = {"classifiers": {name: judged.about for name, judged in judges.items()}, "seeds": seeds}
+    return record, pictures[median([one["second, second"]["read_as_asked"] for one in seeds])]
+
+
+def report(record: Mapping) -> str:
+    """The markdown table, and the classifiers' own accuracy."""
+    rows = [[title, *driver.cells([seed[name] for seed in record["seeds"]], READ)] for name, title in ASKED.items()]
+    own = ", ".join(f"{one['accuracy']:.1%} of {one['held_out']}" for one in record["classifiers"].values())
+    head = table(["asked, means over its labels", *(title for title, _ in READ.values())], rows)
+    return f"{head}\n\nThe classifiers of vendors and of tones are right on {own} real held-out images."
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains, measures, prints the table and writes the results.
+
+    Raises:
+      UserError: a wrong flag, images that cannot be made, or as `driver.train`.
+    """
+    parser = driver.parser("joint", __doc__, seeds=3)
+    parser.add_argument("--classifier_steps", type=int, default=1500, help="a classifier's (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    options = parser.parse_args(argv)
+    record, picture = experiment(options)
+    publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", {"masks.png": picture})
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

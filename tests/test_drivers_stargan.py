@@ -1,0 +1,102 @@
+"""The drivers of StarGAN's experiments; see test_drivers.py."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import attribute, driver, joint, unified
+from experiments.common import run
+from experiments.data import output
+from gan_xla import gans, settings
+from gan_xla.checkpoint import Checkpoints
+from gan_xla.state import create, optimizers
+
+TINY = {
+    "data.image_size": 16,
+    "data.load_size": 0,
+    "model.generator.width": 4,
+    "model.generator.blocks": 1,
+    "model.discriminator.width": 4,
+    "model.discriminator.layers": 1,
+}
+TONES = ("light", "medium", "dark")
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Runs are what they are before their first step, said to have taken all: to train one would take a minute."""
+    found = []
+
+    def train(runs, options):
+        for one in runs:
+            config = one.resolved()
+            settings.freeze(config, one.workdir)
+            line = {"step": config.train.steps, "images_per_s": config.train.batch_size}
+            (one.workdir / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+            with Checkpoints(one.workdir) as checkpoints:
+                state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), config.seed)
+                checkpoints.save(config.train.steps, state)
+            found.append(one)
+
+    monkeypatch.setattr(driver, "train", train)
+    return found
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Flat pictures of emoji by three vendors, each of a skin tone; some are held out."""
+    files, rows = [], ["path,codepoints,vendor,base,skin_tone,group"]
+    for split, count in (("train", 12), ("test", 3)):
+        for channel, vendor in enumerate(unified.VENDORS):
+            for number in range(count):
+                x = np.full((16, 16, 3), 200, np.uint8)
+                x[..., channel] = 20 * number
+                files.append((f"{split}/{vendor}/{number}.png", x))
+                rows.append(f"{files[-1][0]},{number},{vendor},{split}{number // 3},{TONES[number % 3]},People")
+    texts = {"SOURCES.md": "whose", "attributes.csv": "\n".join(rows)}
+    output.write(tmp_path / "emoji", {}, files, texts)
+    monkeypatch.setattr(attribute, "draw", lambda data: tmp_path / "emoji")
+    return tmp_path / "emoji"
+
+
+def line(tmp_path, *more):
+    places = {"workdir": tmp_path / "runs", "output": tmp_path / "out", "data": tmp_path}
+    fields = [f"--set=config.{name}={value}" for name, value in TINY.items()]
+    return [*(f"--{name}={value}" for name, value in places.items()), "--seeds=1", *more, *fields]
+
+
+def test_one_stargan_is_compared_with_cyclegans_of_every_pair(tmp_path, untrained, drawn, monkeypatch):
+    monkeypatch.setattr(unified, "LOSSES", {"wgan": unified.LOSSES["wgan"]})
+    assert run(unified.main, line(tmp_path, "--classifier_steps=2")) == 0
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())
+    (star,), (pairs,) = record["results"]["wgan"], record["results"]["pairs"]
+    assert (star["seconds"], pairs["seconds"]) == (2 * unified.UPDATES, 3 * unified.UPDATES)
+    assert pairs["gen"] > 4 * star["gen"] and pairs["disc"] > 4 * star["disc"]  # of 6 networks
+    directions = record["directions"]["pairs"][0]
+    assert len(directions) == 6 and directions["noto to twemoji"]["translation"] != directions["twemoji to noto"]
+    assert "untouched input" in (tmp_path / "out" / "scores.md").read_text()
+
+
+def test_joint_training_is_compared_with_training_alone_on_the_few(tmp_path, untrained, drawn, monkeypatch):
+    monkeypatch.setattr(joint, "EVERY", 2)
+    assert run(joint.main, line(tmp_path, "--classifier_steps=2")) == 0
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())
+    (seed,) = record["seeds"]
+    assert set(seed) == set(joint.ASKED) and set(seed["second, second"]) == set(joint.READ)
+    assert [one["held_out"] for one in record["classifiers"].values()] == [9, 9]
+    few, whole = (output.count(tmp_path / f"tones_{every}") for every in (2, 1))
+    assert few == {f"{split}/{tone}": 6 if split == "train" else 3 for split in ("train", "test") for tone in TONES}
+    assert sum(whole.values()) == output.count(drawn)["train/noto"] * 3 + 9
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu"])
+def test_variants_are_configs(tmp_path, scale):
+    options = driver.parser("unified", "", seeds=1).parse_args([f"--scale={scale}"])
+    runs = unified.plan(options, Path("emoji"))
+    assert len({str(one.configured()) for (found,) in runs.values() for one in found}) == 5
+    (both,), (alone,) = joint.plan(options, Path("emoji"), Path("tones")).values()
+    both, alone = both.configured(), alone.configured()
+    assert both.train.steps == 2 * alone.train.steps
+    assert both.data.joint.second.path == alone.data.path == "tones"
