@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common import run
+from experiments.common import figure, run
 from gan_xla.errors import UserError
 
 WINDOW = 15  # logged values that one point of a curve averages
@@ -31,23 +31,16 @@ def curves(workdir: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def plot(found: dict, output: Path) -> None:
     """Totals on the left, their terms on the right, as running means."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     totals = ("loss/D", "loss/G")
-    fig, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), constrained_layout=True)
-    for name, (steps, values) in found.items():
-        window = min(WINDOW, len(values))
-        mean = np.convolve(values, np.full(window, 1 / window), "valid")
-        axes[int(name not in totals)].plot(steps[window - 1 :], mean, label=name.removeprefix("loss/"), linewidth=1)
-    for ax, title in zip(axes, ("losses of the players", "their terms"), strict=True):
-        ax.set(title=title, xlabel="step", yscale="log")
-        ax.legend(fontsize=8)
     output.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(output, dpi=110)
-    pyplot.close(fig)
+    with figure(output, 1, 2, (10, 3.6)) as axes:
+        for name, (steps, values) in found.items():
+            window = min(WINDOW, len(values))
+            mean = np.convolve(values, np.full(window, 1 / window), "valid")
+            axes[int(name not in totals)].plot(steps[window - 1 :], mean, label=name.removeprefix("loss/"), linewidth=1)
+        for ax, title in zip(axes, ("losses of the players", "their terms"), strict=True):
+            ax.set(title=title, xlabel="step", yscale="log")
+            ax.legend(fontsize=8)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

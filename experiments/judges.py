@@ -1,4 +1,4 @@
-"""Classifiers of real images, which judge what a generator makes."""
+"""Classifiers of real images, which judge what a generator makes, and the images that they are tested on."""
 
 import time
 from typing import NamedTuple
@@ -7,10 +7,7 @@ import ml_collections
 import numpy as np
 
 from gan_xla import data, label_space
-from gan_xla.evaluation import classifier
-from gan_xla.evaluation.cases import spread
-
-MOST = 20_000  # training images of a classifier: more would not fit into memory at CelebA's size
+from gan_xla.evaluation import classifier, judges
 
 
 class Judge(NamedTuple):
@@ -19,7 +16,7 @@ class Judge(NamedTuple):
     Attributes:
       predictor: of `gan_xla.evaluation.classifier`.
       x, label: its held-out images, uint8 [n, h, w, c], and their labels, float32 [n, k].
-      about: its accuracy on these, their number, and how long it learnt.
+      about: its accuracy on these, their number, and how long reading and learning took.
     """
 
     predictor: classifier.Predictor
@@ -32,12 +29,8 @@ def judge(section: ml_collections.ConfigDict, steps: int) -> Judge:
     """Trains a classifier for the data set of one of a run's `sections`, at the size of the run's images."""
     section = ml_collections.ConfigDict({**section.to_dict(), "load_size": section.image_size})
     (labels,) = label_space.of(section).sets
-    dataset = data.load(section)
-    train, test = (source.read(spread(len(source), MOST)) for source in (dataset.train[0], dataset.test[0]))
-    start = time.monotonic()
-    predictor = classifier.fit(
-        train["x"], train["label"], one_hot=labels.one_hot, seed=0, steps=steps, mirror=section.flip
-    )
-    about = {"seconds": time.monotonic() - start, "held_out": len(test["x"])}
-    about["accuracy"] = classifier.accuracy(predictor, test["x"], test["label"])
-    return Judge(predictor, test["x"], test["label"], about)
+    dataset, start = data.load(section), time.monotonic()
+    found = judges.train(dataset, slice(None), labels.one_hot, section, seed=0, steps=steps)
+    x, label = judges.read(dataset.test[0], slice(None), section)
+    about = {"seconds": time.monotonic() - start, "held_out": len(x), "accuracy": found.accuracy}
+    return Judge(found.predictor, x, label, about)

@@ -83,22 +83,15 @@ def play() -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
     return measure(real, seen, real, network), result
 
 
-def figure(path: Path, result: dict[str, list[dict[str, float]]]) -> None:
+def draw(path: Path, result: dict[str, list[dict[str, float]]]) -> None:
     """A panel for each number, a line for each damage."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     names = list(result["noise"][0])
-    fig, axes = pyplot.subplots(1, len(names), figsize=(3 * len(names), 2.8), constrained_layout=True)
-    for ax, name in zip(axes, names, strict=True):
-        for damage, rows in result.items():
-            ax.plot([row[name] for row in rows], marker="o", label=damage)
-        ax.set(title=name, xlabel="level of damage", xticks=range(LEVELS))
-    axes[0].legend()
-    fig.savefig(path, dpi=90)
-    pyplot.close(fig)
+    with common.figure(path, 1, len(names), (3 * len(names), 2.8)) as axes:
+        for ax, name in zip(axes, names, strict=True):
+            for damage, rows in result.items():
+                ax.plot([row[name] for row in rows], marker="o", label=damage)
+            ax.set(title=name, xlabel="level of damage", xticks=range(LEVELS))
+        axes[0].legend()
 
 
 def wrong(same: dict[str, float], result: dict[str, list[dict[str, float]]]) -> list[str]:
@@ -127,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     text = common.table(["", *same], [[name, *(f"{x:.4g}" for x in row.values())] for name, row in rows.items()]) + "\n"
     common.publish(options.output, {"identical": same, "damaged": result}, text, {})
-    figure(options.output / "sanity.png", result)
+    draw(options.output / "sanity.png", result)
     if found := wrong(same, result):
         print("\n".join(found))
         raise SystemExit(1)

@@ -31,7 +31,9 @@ class Judge(NamedTuple):
         return classifier.decide(self.predictor, x)[np.arange(len(x)), asked] == 1
 
 
-def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.ConfigDict, seed: int) -> Judge:
+def train(
+    part: Dataset, columns: slice, one_hot: bool, section: ml_collections.ConfigDict, seed: int, steps: int = STEPS
+) -> Judge:
     """Trains a classifier on one labelled data set.
 
     Args:
@@ -40,13 +42,14 @@ def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.
       one_hot: whether an image has exactly one of them.
       section: the config's `data` section; images are learnt at its `image_size`.
       seed: of the training.
+      steps: of the training.
     """
-    x, label = _read(part.train[0], columns, section)
-    predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=STEPS, mirror=bool(section.flip))
-    return Judge(predictor, classifier.accuracy(predictor, *_read(part.test[0], columns, section)))
+    x, label = read(part.train[0], columns, section)
+    predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=steps, mirror=bool(section.flip))
+    return Judge(predictor, classifier.accuracy(predictor, *read(part.test[0], columns, section)))
 
 
-def _read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:
+def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, h, w, 1 or 3], evenly spread over a source, and their labels [n, k]."""
     size = section.image_size
     most = min(MOST, max(1, BYTES // (size**2 * section.channels)))
