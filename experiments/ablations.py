@@ -107,12 +107,12 @@ def prepare(data: Path, unpaired: bool) -> Path:
     return made
 
 
-def measure(y: np.ndarray, truth: np.ndarray, domain: str, network: features.Features) -> dict[str, float]:
+def measure(y: np.ndarray, truth: quality.Real, domain: str) -> dict[str, float]:
     """Quality of translations y into a domain, uint8 [n, h, w, 3], and agreement of their labels with the truth's."""
-    found, true = (label_maps.labels(x, domain) for x in (y, truth))
+    found, true = (label_maps.labels(x, domain) for x in (y, truth.images))
     scores = segmentation.scores(segmentation.confusion(true, found, len(label_maps.CLASSES)))
     agreement = {"pixels": scores.pixel_accuracy, "classes": scores.class_accuracy, "iou": scores.mean_iou}
-    return quality.measure(y, truth, network) | agreement
+    return truth.measure(y) | agreement
 
 
 def drift(one: driver.Run, x: np.ndarray, direction: str) -> float:
@@ -131,12 +131,13 @@ def experiment(ablation: Ablation, runs: Mapping[str, Sequence[driver.Run]], dat
     record, pictures = {}, {}
     for direction in next(iter(models.values()))[0].directions:
         x, truth = tests[direction[0]], tests[direction[-1]]
-        record[direction] = {"input": [measure(x, truth, direction[-1], network) | {"parameters": 0}]}
+        true = quality.Real(truth, network)
+        record[direction] = {"input": [measure(x, true, direction[-1]) | {"parameters": 0}]}
         columns = {"input": x[shown]}
         for name, found in models.items():
             outputs = [model.translate(x, direction) for model in found]
             results = [
-                measure(y, truth, direction[-1], network)
+                measure(y, true, direction[-1])
                 | {"parameters": quality.thousands(next(iter(model.variables["disc"][0].values())))}
                 for y, model in zip(outputs, found)
             ]

@@ -81,10 +81,10 @@ def hues(x: np.ndarray) -> float:
     return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 0.0
 
 
-def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dict[str, float]:
-    """Quality of colourings y of the drawings whose true colouring is known, uint8 [n, h, w, 3] both."""
+def measure(y: np.ndarray, truth: quality.Real) -> dict[str, float]:
+    """Quality of colourings y, uint8 [n, h, w, 3], of the drawings whose true colouring is known."""
     colours = {"hues": hues(y), "vivid": float((chroma(y) > VIVID).mean())}
-    return quality.measure(y, truth, network) | colours
+    return truth.measure(y) | colours
 
 
 def hiding(model: Model, x: np.ndarray) -> dict[str, float]:
@@ -103,14 +103,14 @@ def experiment(runs: Mapping[str, Sequence[driver.Run]], data: Path) -> tuple[di
     """Record and pictures of the finished runs."""
     size = runs["discogan"][0].configured().data.image_size
     x, truth = (held_out.read(data / f"test{domain}", size) for domain in "AB")
-    network = features.load()
+    true = quality.Real(truth, features.load())
     mean = held_out.read(data / "trainB", size).mean(axis=0).round().astype(np.uint8)
     record = {
         "test_images": len(x),
         "baselines": {
-            "the drawings": measure(x, truth, network),
-            "mean training image": measure(np.broadcast_to(mean, truth.shape), truth, network),
-            "other real emoji": measure(np.roll(truth, 1, axis=0), truth, network),
+            "the drawings": measure(x, true),
+            "mean training image": measure(np.broadcast_to(mean, truth.shape), true),
+            "other real emoji": measure(np.roll(truth, 1, axis=0), true),
         },
         "runs": {},
         "between_seeds": {},
@@ -121,7 +121,7 @@ def experiment(runs: Mapping[str, Sequence[driver.Run]], data: Path) -> tuple[di
     for method, found in runs.items():
         models = [gan_xla.load(one.workdir) for one in found]
         outputs = [model.translate(x, "AtoB") for model in models]
-        record["runs"][method] = [measure(y, truth, network) for y in outputs]
+        record["runs"][method] = [measure(y, true) for y in outputs]
         record["between_seeds"][method] = between_seeds(outputs)
         middle = median([result["l1"] for result in record["runs"][method]])
         if method == "discogan":

@@ -62,15 +62,19 @@ def real(data: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(each), np.repeat(np.eye(DIGITS), [len(x) for x in each], axis=0)
 
 
-def measure(x: np.ndarray, read: np.ndarray, asked: np.ndarray | None, truth: np.ndarray, network) -> dict:
+def coloured(x: np.ndarray) -> np.ndarray:
+    """Grey images [n, h, w, 1] as feature networks want them: [n, h, w, 3]."""
+    return np.repeat(x, 3, axis=-1)
+
+
+def measure(x: np.ndarray, read: np.ndarray, asked: np.ndarray | None, real: quality.Real) -> dict:
     """Of samples x, uint8 [n, 28, 28, 1], that are read as the digits `read` [n]."""
     share = np.bincount(read, minlength=DIGITS) / len(read)
     some = share[share > 0]
-    grey = [np.repeat(images, 3, axis=-1) for images in (x, truth)]
     return {
         "digits": int((share >= SHARE).sum()),
         "evenness": float(np.exp(-(some * np.log(some)).sum())),
-        **quality.near(*grey, network),
+        **real.near(coloured(x)),
         "asked": None if asked is None else float((read == asked).mean()),
     }
 
@@ -117,11 +121,11 @@ def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[
     """Record and picture of the finished runs."""
     judge = classifier.fit(*real(data, "train", 20 * IMAGES), one_hot=True, seed=0, steps=steps)
     truth, labels = real(data, "test", IMAGES)
-    network, columns = features.load(), {}
+    seen, columns = quality.Real(coloured(truth), features.load()), {}
     record = {"classifier": classifier.accuracy(judge, truth, labels), "held_out": len(truth), "variants": {}}
     for name, one in runs.items():
         samples = [sample(model) for model in gan_xla.load_all(one.workdir)]
-        seeds = [measure(x, classifier.predict(judge, x).argmax(axis=1), asked, truth, network) for x, asked in samples]
+        seeds = [measure(x, classifier.predict(judge, x).argmax(axis=1), asked, seen) for x, asked in samples]
         when, norms = gradients(one.workdir)
         early = [norm for step, norm in zip(when, norms) if step <= EARLY]
         record["variants"][name] = {"seeds": seeds, "early_gradient": float(np.mean(early))}

@@ -20,21 +20,20 @@ def similar(y: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     return {"l1": float(l1(y, truth).mean()), "ssim": float(ssim(y, truth).mean())}
 
 
-def near(y: np.ndarray, real: np.ndarray, network: features.Features) -> dict[str, float]:
-    """How near images come to real ones of their kind, uint8 [n, h, w, 3]: distance of features, relative sharpness."""
-    return {
-        "kd": float(kernel.mmd2(network(real), network(y)).value),
-        "sharpness": sharpness.relative(y, real),
-    }
+class Real:
+    """Real images, uint8 [n, h, w, 3], to measure others by; `network` sees them once."""
 
+    def __init__(self, images: np.ndarray, network: features.Features):
+        self.images, self._network, self._features = images, network, network(images)
 
-def measure(y: np.ndarray, truth: np.ndarray, network: features.Features) -> dict[str, float]:
-    """Quality of translations y of the pictures whose true translations are known, uint8 [n, h, w, 3] both.
+    def near(self, y: np.ndarray) -> dict[str, float]:
+        """How near images y of any number come to these: distance of features, relative sharpness."""
+        kd = kernel.mmd2(self._features, self._network(y)).value
+        return {"kd": float(kd), "sharpness": sharpness.relative(y, self.images)}
 
-    Returns:
-      by name: means of L1 (of 255) and SSIM, distance of features, sharpness relative to the true pictures.
-    """
-    return similar(y, truth) | near(y, truth, network)
+    def measure(self, y: np.ndarray) -> dict[str, float]:
+        """Quality of translations y, whose truth these are: means of L1 (of 255) and SSIM, and as `near`."""
+        return similar(y, self.images) | self.near(y)
 
 
 def thousands(params) -> float:

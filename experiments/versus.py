@@ -58,10 +58,9 @@ def speed(workdir: Path) -> float:
     return float(np.median(found)) if found else 0.0  # of a run that ended before it was known
 
 
-def alike(model: Model, one: driver.Run, x: np.ndarray, y: np.ndarray, real: np.ndarray, network) -> dict[str, float]:
+def alike(model: Model, one: driver.Run, x: np.ndarray, y: np.ndarray, real: quality.Real) -> dict[str, float]:
     """What is measured on both tasks, of translations y of x, beside real images of the target."""
-    found = quality.near(y, real, network)
-    return found | {
+    return real.near(y) | {
         "kept": float(ssim(y, x).mean()),
         "parameters": quality.thousands(model.variables["gen"][0]["G_AB"]),
         "speed": speed(one.workdir),
@@ -73,13 +72,13 @@ def shape(runs: Mapping[str, Sequence[driver.Run]], network: features.Features, 
     config = runs["discogan"][0].configured()
     predictor, own = azimuth.judge("chairs2cars", config, steps)
     views = azimuth.views(config, "test")
-    x, true, real = views["x_A"], views["azimuth_A"], views["x_B"]
+    x, true, real = views["x_A"], views["azimuth_A"], quality.Real(views["x_B"], network)
     record, columns, shown = {"regressor": own}, {}, azimuth.spread(true)
     for name, found in runs.items():
         models = [gan_xla.load(one.workdir) for one in found]
         outputs = [model.translate(x, "AtoB") for model in models]
         record[name] = [
-            azimuth.measure(true, angles.predict(predictor, y)) | alike(model, one, x, y, real, network)
+            azimuth.measure(true, angles.predict(predictor, y)) | alike(model, one, x, y, real)
             for model, one, y in zip(models, found, outputs)
         ]
         columns[name] = outputs[median([one["correlation"] for one in record[name]])][shown]
@@ -93,14 +92,13 @@ def texture(
     """Record and picture of the runs on emoji."""
     size = runs["discogan"][0].configured().data.image_size
     x, truth = (held_out.read(data / f"test{domain}", size) for domain in "AB")
-    shown = np.linspace(0, len(x) - 1, SHOWN).astype(int)
+    real, shown = quality.Real(truth, network), np.linspace(0, len(x) - 1, SHOWN).astype(int)
     record, columns = {"input": [quality.similar(x, truth)]}, {}
     for name, found in runs.items():
         models = [gan_xla.load(one.workdir) for one in found]
         outputs = [model.translate(x, "AtoB") for model in models]
         record[name] = [
-            quality.similar(y, truth) | alike(model, one, x, y, truth, network)
-            for model, one, y in zip(models, found, outputs)
+            quality.similar(y, truth) | alike(model, one, x, y, real) for model, one, y in zip(models, found, outputs)
         ]
         columns[name] = outputs[median([one["l1"] for one in record[name]])][shown]
     columns = {"input": x[shown], **columns, "truth": truth[shown]}

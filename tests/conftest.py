@@ -36,3 +36,21 @@ def _forget_programs():
     if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Experiments train their runs one after the other in this process, which has compiled already what they need."""
+    from experiments import driver
+    from gan_xla import main as command
+
+    trained = []
+
+    def train(runs, options):
+        for one in runs:
+            if not driver.finished(one):
+                trained.append(one)
+                assert command.main(["main", *one.command()[3:]]) == 0
+
+    monkeypatch.setattr(driver, "train", train)
+    return trained
