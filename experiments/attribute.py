@@ -14,7 +14,7 @@ The images are made by experiments.data.emoji.
 
 import csv
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 SAME = 8  # of 255: what two true pictures may differ by where the attribute is not
 SHOWN = 10
+Choose = Callable[[Sequence[Mapping[str, str]]], Mapping[str, str]]
 LEVELLED = ", brightened to a white background"
 MEASURES = {
     "asked": ("read as the other tone", ".1%"),
@@ -57,13 +58,26 @@ def prepare(data: Path) -> Path:
     Raises:
       UserError: the images cannot be made, or the directory holds something else.
     """
-    drawn, made = draw(data), data / "light2dark"
     request = {"tones": list(TONES.values()), "vendors": VENDORS}
+    return derive(draw(data), data / "light2dark", request, _domains)
+
+
+def derive(drawn: Path, made: Path, request: Mapping[str, object], choose: Choose) -> Path:
+    """The data set `made` of emoji in `drawn`, written if it is missing.
+
+    Args:
+      drawn: of `draw`.
+      made: the new directory.
+      request: what tells this data set from others.
+      choose: gives the path of every chosen image by its new path, of all rows of the table of images.
+    Raises:
+      UserError: the directory holds something else.
+    """
     if not output.present(made, request):
         with (drawn / "attributes.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         texts = {"SOURCES.md": (drawn / "SOURCES.md").read_text("utf-8")}
-        pictures = ((name, images.read(drawn / path, 3)) for name, path in sorted(_domains(rows).items()))
+        pictures = ((name, images.read(drawn / path, 3)) for name, path in sorted(choose(rows).items()))
         output.write(made, request, pictures, texts)
     return made
 

@@ -173,9 +173,14 @@ def cells(results: Sequence[Mapping[str, float]], measures: Mapping[str, tuple[s
     return [mean_and_spread([one[name] for one in results], form) for name, (_, form) in measures.items()]
 
 
+def logged(workdir: Path) -> list[dict[str, float]]:
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
 def clock(workdir: Path, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Steps of the log, and the seconds that training had taken by then, without starts, pictures and checkpoints."""
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = logged(workdir)
     steps = np.array([line["step"] for line in lines], float)
     rates = np.array([line.get("images_per_s", np.nan) for line in lines])
     rates = np.where(np.isnan(rates), np.nanmedian(rates), rates)  # not yet known when a process has just begun

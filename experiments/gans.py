@@ -13,7 +13,6 @@ samples.png.
 The images are made by experiments.data.mnist.
 """
 
-import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,7 +88,7 @@ def sample(model: Model) -> tuple[np.ndarray, np.ndarray | None]:
 
 def gradients(workdir: Path) -> tuple[list[int], list[float]]:
     """Steps of the log, and the norm of the gradient of G there, of several seeds the mean."""
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = driver.logged(workdir)
     return [line["step"] for line in lines], [line["grad_norm/G"] for line in lines]
 
 

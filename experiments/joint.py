@@ -9,7 +9,6 @@ again, it resumes, and skips what is finished. Writes scores.json, scores.md and
 experiments.data.emoji.
 """
 
-import csv
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +20,9 @@ import gan_xla
 from experiments import attribute, driver, stargan, unified
 from experiments.attribute import VENDORS
 from experiments.common import median, publish, run, table
-from experiments.data import output
 from experiments.driver import Variant
 from experiments.judges import judge
-from gan_xla import images, label_space
+from gan_xla import label_space
 from gan_xla.data.labelled import sections
 
 VARIANTS = {"joint": Variant("jointly with a mask", "stargan_joint"), "alone": Variant("tones alone", "stargan")}
@@ -50,19 +48,13 @@ def tones(data: Path, drawn: Path, every: int) -> Path:
     Raises:
       UserError: the directory holds something else.
     """
-    made = data / f"tones_{every}"
     request = {"vendors": VENDORS, "every": every}
-    if not output.present(made, request):
-        with (drawn / "attributes.csv").open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["skin_tone"]]
-        texts = {"SOURCES.md": (drawn / "SOURCES.md").read_text("utf-8")}
-        pictures = ((name, images.read(drawn / path, 3)) for name, path in sorted(toned(rows, every).items()))
-        output.write(made, request, pictures, texts)
-    return made
+    return attribute.derive(drawn, data / f"tones_{every}", request, lambda rows: toned(rows, every))
 
 
 def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
-    """Path of every image by its new path."""
+    """Path of every image of a tone by its new path."""
+    rows = [row for row in rows if row["skin_tone"]]
     bases = sorted({row["base"] for row in rows if row["path"].startswith("train/")})[::every]
     result = {}
     for row in rows:
@@ -76,9 +68,9 @@ def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.R
     """Joint runs, and runs on the second data set alone, of half as many steps."""
     small = unified.scale(options.scale, "wgan")
     labels = {"data.labels": ("all",)}
-    both = {f"data.joint.second.{name}": value for name, value in {"source": "folder", "path": str(part)}.items()}
-    both |= labels | {"data.path": str(whole), "data.joint.second.labels": ("all",)}
     alone = labels | {"data.path": str(part)}
+    second = {"source": "folder", "path": str(part), "labels": ("all",)}
+    both = labels | {"data.path": str(whole)} | {f"data.joint.second.{name}": value for name, value in second.items()}
     steps = driver.Run(f"stargan{small.suffix}", small.fields, part).configured().train.steps
     return {
         name: driver.grid({name: VARIANTS[name]}, small, fields | {"train.steps": steps * times}, options)[name]

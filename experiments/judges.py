@@ -16,7 +16,7 @@ class Judge(NamedTuple):
     Attributes:
       predictor: of `gan_xla.evaluation.classifier`.
       x, label: its held-out images, uint8 [n, h, w, c], and their labels, float32 [n, k].
-      about: its accuracy on these, their number, and how long reading and learning took.
+      about: its accuracy on these, their number, and how long it learnt.
     """
 
     predictor: classifier.Predictor
@@ -29,8 +29,10 @@ def judge(section: ml_collections.ConfigDict, steps: int) -> Judge:
     """Trains a classifier for the data set of one of a run's `sections`, at the size of the run's images."""
     section = ml_collections.ConfigDict({**section.to_dict(), "load_size": section.image_size})
     (labels,) = label_space.of(section).sets
-    dataset, start = data.load(section), time.monotonic()
-    found = judges.train(dataset, slice(None), labels.one_hot, section, seed=0, steps=steps)
-    x, label = judges.read(dataset.test[0], slice(None), section)
-    about = {"seconds": time.monotonic() - start, "held_out": len(x), "accuracy": found.accuracy}
-    return Judge(found.predictor, x, label, about)
+    dataset = data.load(section)
+    train, (x, label) = (judges.read(part[0], slice(None), section) for part in (dataset.train, dataset.test))
+    start = time.monotonic()
+    predictor = classifier.fit(*train, one_hot=labels.one_hot, seed=0, steps=steps, mirror=section.flip)
+    about = {"seconds": time.monotonic() - start, "held_out": len(x)}
+    about["accuracy"] = classifier.accuracy(predictor, x, label)
+    return Judge(predictor, x, label, about)

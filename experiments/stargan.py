@@ -238,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         [name, f"{about['accuracy']:.1%}", f"{about['held_out']}", f"{about['seconds']:.0f}"]
         for name, about in record["classifiers"].items()
     ]
-    own = common.table(["classifier of", "right on real held-out images", "of", "seconds"], rows)
+    own = common.table(["classifier of", "right on real held-out images", "of", "seconds to train"], rows)
     text = f"step {model.step}\n\n{own}\n\n{table}\n"
     common.publish(options.output, {"step": model.step, **record}, text, {"translations.png": picture})
 

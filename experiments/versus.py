@@ -11,7 +11,6 @@ what is finished. Writes scores.json, scores.md and pictures.
 The emoji are made by experiments.data.emoji.
 """
 
-import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,8 +55,7 @@ def scales() -> dict[str, Mapping[str, Scale]]:
 
 def speed(workdir: Path) -> float:
     """Median of the images of each domain that training saw in a second."""
-    lines = (json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines())
-    found = [line["images_per_s"] for line in lines if "images_per_s" in line]
+    found = [line["images_per_s"] for line in driver.logged(workdir) if "images_per_s" in line]
     return float(np.median(found)) if found else 0.0  # of a run that ended before it was known
 
 

@@ -31,9 +31,7 @@ class Judge(NamedTuple):
         return classifier.decide(self.predictor, x)[np.arange(len(x)), asked] == 1
 
 
-def train(
-    part: Dataset, columns: slice, one_hot: bool, section: ml_collections.ConfigDict, seed: int, steps: int = STEPS
-) -> Judge:
+def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.ConfigDict, seed: int) -> Judge:
     """Trains a classifier on one labelled data set.
 
     Args:
@@ -42,10 +40,9 @@ def train(
       one_hot: whether an image has exactly one of them.
       section: the config's `data` section; images are learnt at its `image_size`.
       seed: of the training.
-      steps: of the training.
     """
     x, label = read(part.train[0], columns, section)
-    predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=steps, mirror=bool(section.flip))
+    predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=STEPS, mirror=bool(section.flip))
     return Judge(predictor, classifier.accuracy(predictor, *read(part.test[0], columns, section)))
 
 
