@@ -177,9 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    parser = driver.parser("ablations", __doc__, seeds=3)
+    parser = driver.parser("ablations", __doc__, seeds=3, data=Path("data"))
     parser.add_argument("method", choices=ABLATIONS, help="whose parts")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
     options = parser.parse_args(argv)
     ablation = ABLATIONS[options.method]
     data = prepare(options.data, ablation.unpaired)

@@ -180,9 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("attribute", __doc__, seeds=3)
-    parser.add_argument("--classifier_steps", type=int, default=1500, help="the classifier's (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("attribute", __doc__, seeds=3, data=Path("data"), judge="classifier")
     return parser.parse_args(argv)
 
 

@@ -194,10 +194,8 @@ def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], col
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("azimuth", __doc__, seeds=3)
+    parser = driver.parser("azimuth", __doc__, seeds=3, data=Path("data/objects"), judge="regressor")
     parser.add_argument("group", choices=GROUPS, help="which pairs of kinds")
-    parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data/objects"), help="for people (default %(default)s)")
     parser.add_argument("--package", type=Path, help="the 3-D models, as experiments.data.objects takes them")
     return parser.parse_args(argv)
 

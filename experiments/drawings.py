@@ -177,8 +177,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("drawings", __doc__, seeds=3)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("drawings", __doc__, seeds=3, data=Path("data"))
     return parser.parse_args(argv)
 
 

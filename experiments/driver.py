@@ -58,6 +58,7 @@ class Scale(NamedTuple):
 
 
 PAPER = Scale("", {})
+JUDGES = {"classifier": 1500, "regressor": 800}  # training steps of a judge of real images
 
 
 class Run(NamedTuple):
@@ -91,8 +92,18 @@ class Run(NamedTuple):
         return [sys.executable, "-m", "gan_xla.main", f"--config={self.config}", *fields, f"--workdir={self.workdir}"]
 
 
-def parser(name: str, about: str, seeds: int) -> argparse.ArgumentParser:
-    """The flags of an experiment `experiments.<name>`, whose module's docstring is `about`."""
+def parser(
+    name: str, about: str, seeds: int, data: Path | None = None, judge: str | None = None
+) -> argparse.ArgumentParser:
+    """The flags of an experiment.
+
+    Args:
+      name: of the module in experiments.
+      about: its docstring.
+      seeds: default of --seeds.
+      data: default of --data, of an experiment that makes its images.
+      judge: a name in `JUDGES`, of an experiment that trains one.
+    """
     found = argparse.ArgumentParser(
         prog=f"python -m experiments.{name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -109,6 +120,11 @@ def parser(name: str, about: str, seeds: int) -> argparse.ArgumentParser:
         dest="fields",
         help="another field of all configs; may be repeated",
     )
+    if data:
+        found.add_argument("--data", type=Path, default=data, help="where images are made (default %(default)s)")
+    if judge:
+        steps, about_it = JUDGES[judge], f"training steps of a {judge} of real images (default %(default)s)"
+        found.add_argument(f"--{judge}_steps", type=_positive, default=steps, help=about_it)
     return found
 
 

@@ -147,9 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    parser = driver.parser("gans", __doc__, seeds=5)
-    parser.add_argument("--classifier_steps", type=int, default=1500, help="the classifier's (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("gans", __doc__, seeds=5, data=Path("data"), judge="classifier")
     options = parser.parse_args(argv)
     data = options.data / "mnist"
     mnist.main([f"--output={data}"])

@@ -65,17 +65,24 @@ def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
 
 
 def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.Run]]:
-    """Joint runs, and runs on the second data set alone, of half as many steps."""
+    """Runs on the second data set alone, and joint ones of twice as many steps, of which half are on it."""
     small = unified.scale(options.scale, "wgan")
     labels = {"data.labels": ("all",)}
-    alone = labels | {"data.path": str(part)}
     second = {"source": "folder", "path": str(part), "labels": ("all",)}
-    both = labels | {"data.path": str(whole)} | {f"data.joint.second.{name}": value for name, value in second.items()}
-    steps = driver.Run(f"stargan{small.suffix}", small.fields, part).configured().train.steps
-    return {
-        name: driver.grid({name: VARIANTS[name]}, small, fields | {"train.steps": steps * times}, options)[name]
-        for name, fields, times in (("joint", both, 2), ("alone", alone, 1))
+    fields = {
+        "joint": labels
+        | {"data.path": str(whole)}
+        | {f"data.joint.second.{name}": one for name, one in second.items()},
+        "alone": labels | {"data.path": str(part)},
     }
+    runs = {name: driver.grid({name: one}, small, fields[name], options)[name] for name, one in VARIANTS.items()}
+    pairs = zip(runs["joint"], runs["alone"])
+    return runs | {"joint": [lengthened(one, 2 * alone.configured().train.steps) for one, alone in pairs]}
+
+
+def lengthened(one: driver.Run, steps: int) -> driver.Run:
+    """The run with so many steps."""
+    return one._replace(fields={**one.fields, "train.steps": steps})
 
 
 def summarise(rows: Sequence[Mapping]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -121,9 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    parser = driver.parser("joint", __doc__, seeds=3)
-    parser.add_argument("--classifier_steps", type=int, default=1500, help="a classifier's (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("joint", __doc__, seeds=3, data=Path("data"), judge="classifier")
     options = parser.parse_args(argv)
     record, picture = experiment(options)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", {"masks.png": picture})

@@ -79,14 +79,17 @@ def score(judged: Judge, real: Mapping[str, np.ndarray], source: str, target: st
     return found | {"read_as_asked": classifier.accuracy(judged.predictor, y, asked)}
 
 
+def in_turn(real: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """Images of the classes in turn, `count` in all, spread over the held-out ones."""
+    classes = list(real.values())
+    return np.stack([classes[row % len(classes)][i] for row, i in enumerate(spread(len(classes[0]), count))])
+
+
 def directions(options: argparse.Namespace, model: Model, parts: Sections) -> Outcome:
     """Scores by direction ("noto to twemoji") of a run on class folders."""
     real = truth(parts["data"], model)
     judged = judge(parts["data"], options.classifier_steps)
-    classes, result = list(real), {}
-    count = len(real[classes[0]])
-    # Each row of the picture is of another class, in turn.
-    inputs = np.stack([real[classes[row % len(classes)]][place] for row, place in enumerate(spread(count, SHOWN))])
+    classes, inputs, result = list(real), in_turn(real, SHOWN), {}
     columns = {"input": inputs}
     for target, domain in zip(classes, model.domains):
         columns[target] = model.translate(inputs, domain=(domain,))

@@ -23,7 +23,6 @@ from experiments.common import median, publish, run, table
 from experiments.driver import Scale, Variant
 from experiments.judges import Judge, judge
 from gan_xla.data.labelled import sections
-from gan_xla.evaluation.cases import spread
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
@@ -122,7 +121,7 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
     real = stargan.truth(section, first)
     judged = judge(section, options.classifier_steps)
     record = {"classifier": judged.about, "input": untouched(real), "results": {}, "directions": {}}
-    inputs = np.stack([real[VENDORS[row % len(VENDORS)]][i] for row, i in enumerate(spread(len(real["noto"]), SHOWN))])
+    inputs = stargan.in_turn(real, SHOWN)
     columns, groups = {"input": inputs}, [["input"]]
     for name, seeds in models.items():
         found = [measure(own, runs, real, judged) for own, runs in zip(seeds, seeds_of[name])]
@@ -165,9 +164,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    parser = driver.parser("unified", __doc__, seeds=3)
-    parser.add_argument("--classifier_steps", type=int, default=1500, help="the classifier's (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("unified", __doc__, seeds=3, data=Path("data"), judge="classifier")
     options = parser.parse_args(argv)
     record, picture = experiment(options)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", {"translations.png": picture})

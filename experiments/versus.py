@@ -139,9 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    parser = driver.parser("versus", __doc__, seeds=3)
-    parser.add_argument("--regressor_steps", type=int, default=800, help="the regressor's steps (default %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="for the images (default %(default)s)")
+    parser = driver.parser("versus", __doc__, seeds=3, data=Path("data"), judge="regressor")
     options = parser.parse_args(argv)
     data = options.data / "noto2twemoji"
     emoji.main(["--a=noto", "--b=twemoji", "--unpaired", f"--output={data}"])

@@ -97,6 +97,8 @@ def test_variants_are_configs(tmp_path, scale):
     runs = unified.plan(options, Path("emoji"))
     assert len({str(one.configured()) for (found,) in runs.values() for one in found}) == 5
     (both,), (alone,) = joint.plan(options, Path("emoji"), Path("tones")).values()
-    both, alone = both.configured(), alone.configured()
-    assert both.train.steps == 2 * alone.train.steps
-    assert both.data.joint.second.path == alone.data.path == "tones"
+    assert both.configured().train.steps == 2 * alone.configured().train.steps
+    options.fields = ["config.train.steps=10"]
+    (both,), (alone,) = joint.plan(options, Path("emoji"), Path("tones")).values()
+    assert (both.configured().train.steps, alone.configured().train.steps) == (20, 10)
+    assert both.configured().data.joint.second.path == alone.configured().data.path == "tones"
