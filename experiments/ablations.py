@@ -6,9 +6,9 @@
 Trains the method without one part or with another, on labels and photographs (experiments.data.label_maps: emoji
 and maps of their colours), for CycleGAN unpaired, and measures on held-out pairs: L1 and SSIM to the truth, distance
 of features, sharpness, and agreement of labels as in the papers' FCN-scores, where the labels of a picture are known
-exactly. CycleGAN is measured in both directions, and by how much its translations change from moment to moment while
-the learning rate is constant, which the image pool is to lessen. Run again, it resumes, and skips what is finished.
-Writes scores.json, scores.md and pictures.
+exactly. CycleGAN is measured in both directions, and by how far colours moved from the input, which the identity loss
+is to lessen, and how much translations change from moment to moment while the learning rate is constant, which the
+image pool is to lessen. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md and pictures.
 """
 
 from argparse import Namespace
@@ -33,7 +33,7 @@ MEASURES = quality.MEASURES | {
     "iou": ("class IoU", ".3f"),
     "parameters": ("parameters of D, thousands", ".0f"),
 }
-MOVES = {"drift": ("changed in a tenth of the steps", ".1f")}
+MOVES = quality.RECOLOURED | {"drift": ("changed in a tenth of the steps", ".1f")}
 DIRECTIONS = {"AtoB": "labels to photo", "BtoA": "photo to labels"}
 MOMENTS = 10
 SHOWN = 10
@@ -142,7 +142,10 @@ def experiment(ablation: Ablation, runs: Mapping[str, Sequence[driver.Run]], dat
                 for y, model in zip(outputs, found)
             ]
             if ablation.kept:
-                results = [one | {"drift": drift(run_, x, direction)} for one, run_ in zip(results, runs[name])]
+                results = [
+                    one | quality.recoloured(y, x) | {"drift": drift(run_, x, direction)}
+                    for one, y, run_ in zip(results, outputs, runs[name])
+                ]
             record[direction][name] = results
             columns[name] = outputs[median([one["l1"] for one in results])][shown]
         columns["truth"] = truth[shown]
@@ -155,7 +158,8 @@ def report(ablation: Ablation, record: Mapping[str, Mapping[str, Sequence[Mappin
     parts = []
     for direction, variants in record.items():
         measures = MEASURES | (MOVES if ablation.kept else {})
-        rows = [["untouched input", *driver.cells(variants["input"], MEASURES), *([""] if ablation.kept else [])]]
+        unknown = [""] * (len(measures) - len(MEASURES))
+        rows = [["untouched input", *driver.cells(variants["input"], MEASURES), *unknown]]
         rows += [[one.title, *driver.cells(variants[name], measures)] for name, one in ablation.variants.items()]
         parts.append(table([DIRECTIONS[direction], *(title for title, _ in measures.values())], rows))
     return "\n\n".join(parts)

@@ -39,7 +39,7 @@ VARIANTS = {
     "wgan_gp": Variant("WGAN-GP", "gan", CRITIC | {"loss.adversarial": "wgan", "loss.penalty": "wgan-gp"}),
     "cgan": Variant("conditional GAN", "cgan"),
 }
-SMALL = {"train.steps": 5000, "train.log_every": 20}
+SMALL = {"train.steps": 3000, "train.log_every": 20}
 SCALES = {"cpu": Scale(":quick", SMALL), "gpu": Scale("", {"train.log_every": 20})}
 MEASURES = {
     "digits": ("digits that appear, of 10", ".1f"),

@@ -13,11 +13,19 @@ MEASURES = {
     "kd": ("KD", ".3f"),
     "sharpness": ("sharpness", ".2f"),
 }
+RECOLOURED = {"recoloured": ("colours moved", ".1f")}
 
 
 def similar(y: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Means of L1 (of 255) and SSIM to the true pictures, uint8 [n, h, w, 3] both."""
     return {"l1": float(l1(y, truth).mean()), "ssim": float(ssim(y, truth).mean())}
+
+
+def recoloured(y: np.ndarray, x: np.ndarray) -> dict[str, float]:
+    """How far colours moved from x to y, uint8 [n, h, w, 3] both, whatever the shapes: L1 (of 255) of 4x4 cells."""
+    n, h, w, c = x.shape
+    cells = (images.reshape(n, 4, h // 4, 4, w // 4, c).mean((2, 4)) for images in (y, x))
+    return {"recoloured": float(np.abs(np.subtract(*cells)).mean())}
 
 
 class Real:

@@ -5,8 +5,9 @@
 Trains both on a task of shape (built-in chairs to cars) and on one of texture (emoji of one vendor to another's),
 on equally many images, and measures on held-out images: how near translations come to real ones (distance of
 features, sharpness), how much of the input they leave as it is, for cars the agreement of azimuths, for emoji L1 and
-SSIM to the true picture; parameters of one generator and training speed beside them. Run again, it resumes, and skips
-what is finished. Writes scores.json, scores.md and pictures.
+SSIM to the true picture, and how far colours moved, with CycleGAN's identity loss too; parameters of one generator
+and training speed beside them. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md and
+pictures.
 
 The emoji are made by experiments.data.emoji.
 """
@@ -29,6 +30,7 @@ from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
 VARIANTS = {"discogan": Variant("DiscoGAN", "discogan"), "cyclegan": Variant("CycleGAN", "cyclegan")}
+IDENTITY = {"identity": Variant("CycleGAN with identity loss", "cyclegan", {"loss.lambda_identity": 0.5})}  # of texture
 # Of one size and on as many images, each with the rest of its own recipe.
 SMALL = {"data.image_size": 32, "data.load_size": 36, "data.flip": True, "optimizer.gen.ema_decay": 0.99}
 OWN = {
@@ -43,14 +45,14 @@ ALIKE = {
     "parameters": ("parameters of G, thousands", ".0f"),
     "speed": ("images per second in training", ".0f"),
 }
-TRUTH = {name: quality.MEASURES[name] for name in ("l1", "ssim")}
+TRUTH = {name: quality.MEASURES[name] for name in ("l1", "ssim")} | quality.RECOLOURED
 SHOWN = 10
 
 
 def scales() -> dict[str, Mapping[str, Scale]]:
-    """The scale of every variant."""
+    """By config."""
     cpu = {name: Scale(":quick", SMALL | own) for name, own in OWN.items()}
-    return {"cpu": cpu, "gpu": dict.fromkeys(VARIANTS, driver.PAPER)}
+    return {"cpu": cpu, "gpu": dict.fromkeys(OWN, driver.PAPER)}
 
 
 def speed(workdir: Path) -> float:
@@ -94,12 +96,15 @@ def texture(
     size = runs["discogan"][0].configured().data.image_size
     x, truth = (held_out.read(data / f"test{domain}", size) for domain in "AB")
     real, shown = quality.Real(truth, network), np.linspace(0, len(x) - 1, SHOWN).astype(int)
-    record, columns = {"input": [quality.similar(x, truth)]}, {}
+    plain = {"input": x, "truth": truth}
+    record = {name: [quality.similar(y, truth) | quality.recoloured(y, x)] for name, y in plain.items()}
+    columns = {}
     for name, found in runs.items():
         models = [gan_xla.load(one.workdir) for one in found]
         outputs = [model.translate(x, "AtoB") for model in models]
         record[name] = [
-            quality.similar(y, truth) | alike(model, one, x, y, real) for model, one, y in zip(models, found, outputs)
+            quality.similar(y, truth) | quality.recoloured(y, x) | alike(model, one, x, y, real)
+            for model, one, y in zip(models, found, outputs)
         ]
         columns[name] = outputs[median([one["l1"] for one in record[name]])][shown]
     columns = {"input": x[shown], **columns, "truth": truth[shown]}
@@ -111,9 +116,10 @@ def report(record: Mapping[str, Mapping]) -> str:
     parts = []
     for task, first in (("chairs to cars", SHAPE), ("noto to twemoji", TRUTH)):
         measures = first | ALIKE
-        rows = [[variant.title, *driver.cells(record[task][name], measures)] for name, variant in VARIANTS.items()]
-        if "input" in record[task]:
-            rows.append(["untouched input", *driver.cells(record[task]["input"], first), *[""] * len(ALIKE)])
+        trained = {name: variant.title for name, variant in (VARIANTS | IDENTITY).items() if name in record[task]}
+        plain = {"input": "untouched input", "truth": "truth"} if "truth" in record[task] else {}
+        rows = [[title, *driver.cells(record[task][name], measures)] for name, title in trained.items()]
+        rows += [[title, *driver.cells(record[task][name], first), *[""] * len(ALIKE)] for name, title in plain.items()]
         parts.append(table([task, *(title for title, _ in measures.values())], rows))
     return "\n\n".join(parts)
 
@@ -121,15 +127,16 @@ def report(record: Mapping[str, Mapping]) -> str:
 def plan(options: Namespace, data: Path) -> dict[str, dict[str, list[driver.Run]]]:
     """The runs by task and variant."""
     tasks = {
-        "chairs2cars": {"data.source": "builtin", "data.name": "chairs2cars"},
-        "noto2twemoji": {"data.source": "folder", "data.path": str(data)},
+        "chairs2cars": (VARIANTS, {"data.source": "builtin", "data.name": "chairs2cars"}),
+        "noto2twemoji": (VARIANTS | IDENTITY, {"data.source": "folder", "data.path": str(data)}),
     }
+    found = scales()[options.scale]
     return {
         task: {
-            name: driver.grid({name: variant}, scales()[options.scale][name], fields, options, task)[name]
-            for name, variant in VARIANTS.items()
+            name: driver.grid({name: variant}, found[variant.config], fields, options, task)[name]
+            for name, variant in variants.items()
         }
-        for task, fields in tasks.items()
+        for task, (variants, fields) in tasks.items()
     }
 
 

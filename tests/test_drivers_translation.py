@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from driving import CYCLEGAN, QUICK, TINY, flags, options, pairs
 
-from experiments import ablations, attribute, drawings, driver, held_out, versus
+from experiments import ablations, attribute, drawings, driver, held_out, quality, versus
 from experiments.common import run
 from experiments.data import label_maps, output
 from gan_xla.evaluation import features
@@ -43,7 +43,7 @@ def test_ablations_measure_finished_runs(tmp_path, in_process, monkeypatch):
     assert run(ablations.main, [*line, "--seeds=1", *flags(CYCLEGAN)]) == 0
     record = json.loads((tmp_path / "out_cyclegan" / "scores.json").read_text())["results"]
     assert set(record) == {"AtoB", "BtoA"} and set(record["AtoB"]) == {"input", "full"}
-    assert record["AtoB"]["full"][0]["drift"] > 0
+    assert record["AtoB"]["full"][0]["drift"] > 0 and record["AtoB"]["full"][0]["recoloured"] > 0
 
 
 def test_variants_of_the_ablations_are_configs():
@@ -84,9 +84,23 @@ def test_versus_measures_finished_runs(tmp_path, in_process):
     network = features.load()
     chairs, cars = versus.shape(found, network, steps=2)
     vendors, drawn = versus.texture(found, network, pairs(tmp_path / "pairs"))
-    assert set(vendors) == {"input", "discogan", "cyclegan"} and vendors["discogan"][0]["kept"] < 1
+    assert set(vendors) == {"input", "truth", "discogan", "cyclegan"} and vendors["discogan"][0]["kept"] < 1
+    assert vendors["input"][0]["recoloured"] == vendors["truth"][0]["l1"] == 0 < vendors["truth"][0]["recoloured"]
     text = versus.report({"chairs to cars": chairs, "noto to twemoji": vendors})
     assert "azimuth's correlation" in text and "untouched input" in text
+
+
+def test_the_identity_loss_is_tried_where_colours_are_to_stay():
+    runs = versus.plan(driver.parser("versus", "", seeds=1).parse_args([]), Path("emoji"))
+    assert set(runs["noto2twemoji"]) - set(runs["chairs2cars"]) == {"identity"}
+    assert runs["noto2twemoji"]["identity"][0].configured().loss.lambda_identity > 0
+
+
+def test_colours_that_move_within_a_cell_have_not_moved():
+    x = np.zeros((1, 8, 8, 3), np.uint8)
+    x[:, ::2] = 100
+    assert quality.recoloured(x[:, ::-1], x) == {"recoloured": 0}
+    assert quality.recoloured(x + np.array([30, 0, 0], np.uint8), x) == {"recoloured": 10}
 
 
 def test_attribute_is_right_about_the_truth_and_about_the_untouched_input(tmp_path):
