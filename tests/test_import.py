@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -396,12 +397,13 @@ def test_a_whole_network_is_refused_with_the_command_that_mends_it(zipped, tmp_p
     theirs = types.ModuleType("model")
     theirs.Generator = type("Generator", (Generator,), {"__module__": "model"})
     monkeypatch.setitem(sys.modules, "model", theirs)
-    path = tmp_path / "model_gen_A-1.0"
+    path = tmp_path / 'model_gen_A-1.0 it\'s "best"'
     torch.save(theirs.Generator(16, 2), path, _use_new_zipfile_serialization=zipped)
     line = _refused(capsys, tmp_path, [path], "--format=sktbrain")
     assert "a whole model.Generator" in line and "if you trust" in line
-    command = re.search('python -c "(.*)"$', line)[1]
+    _, option, command, *names = shlex.split(line[line.index("python -c") :])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [option, *names])
     exec(command)  # what the user pastes, where `model` can be imported
     (mended,) = tmp_path.glob("*.pth")
     assert _import(tmp_path / "run", [mended], "--format=sktbrain") == 0

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -72,12 +73,12 @@ def _file(path: Path, form: ModuleType) -> layout.File:
     except torch_file.ForeignObject as error:
         if error.name not in form.CLASSES:
             raise
-        new = f"{path.stem}.state.pth"
+        names = shlex.join([path.name, f"{path.stem}.state.pth"])
         raise UserError(
             f"{path}: a whole {error.name}, which only its own code can read; if you trust whoever made this file, "
             "make a state_dict of it beside that code: "
-            f"python -c \"import torch; torch.save(torch.load('{path.name}', 'cpu', weights_only=False).state_dict(), "
-            f"'{new}')\""
+            "python -c \"import sys, torch; whole = torch.load(sys.argv[1], 'cpu', weights_only=False); "
+            f'torch.save(whole.state_dict(), sys.argv[2])" {names}'
         ) from error
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
