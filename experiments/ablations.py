@@ -33,7 +33,7 @@ MEASURES = quality.MEASURES | {
     "iou": ("class IoU", ".3f"),
     "parameters": ("parameters of D, thousands", ".0f"),
 }
-MOVES = quality.RECOLOURED | {"drift": ("changed in a tenth of the steps", ".1f")}
+MOVES = quality.RECOLOURED | {"drift": ("changed in a twentieth of the steps", ".1f")}
 DIRECTIONS = {"AtoB": "labels to photo", "BtoA": "photo to labels"}
 MOMENTS = 10
 SHOWN = 10

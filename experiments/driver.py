@@ -123,8 +123,8 @@ def parser(
     if data:
         found.add_argument("--data", type=Path, default=data, help="where images are made (default %(default)s)")
     if judge:
-        steps, about_it = JUDGES[judge], f"training steps of a {judge} of real images (default %(default)s)"
-        found.add_argument(f"--{judge}_steps", type=_positive, default=steps, help=about_it)
+        steps, text = JUDGES[judge], f"training steps of a {judge} of real images (default %(default)s)"
+        found.add_argument(f"--{judge}_steps", type=_positive, default=steps, help=text)
     return found
 
 
