@@ -69,10 +69,9 @@ def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.R
     small = unified.scale(options.scale, "wgan")
     labels = {"data.labels": ("all",)}
     second = {"source": "folder", "path": str(part), "labels": ("all",)}
+    further = {f"data.joint.second.{name}": value for name, value in second.items()}
     fields = {
-        "joint": labels
-        | {"data.path": str(whole)}
-        | {f"data.joint.second.{name}": one for name, one in second.items()},
+        "joint": labels | {"data.path": str(whole)} | further,
         "alone": labels | {"data.path": str(part)},
     }
     runs = {name: driver.grid({name: one}, small, fields[name], options)[name] for name, one in VARIANTS.items()}
