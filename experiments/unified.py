@@ -127,18 +127,18 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
         found = [measure(own, runs, real, judged) for own, runs in zip(seeds, seeds_of[name])]
         record["results"][name], record["directions"][name] = map(list, zip(*found))
         best = seeds[median([one["l1"] for one in record["results"][name]])]
-        shown = {f"{target} ({TITLES[name]})": everyone(best, inputs, target) for target in VENDORS}
+        shown = {f"{target} ({TITLES[name]})": everyone(best, inputs, list(real), target) for target in VENDORS}
         columns |= shown
         groups.append(list(shown))
     return record, sample_grid(columns, groups)
 
 
-def everyone(models: Sequence[Model], inputs: np.ndarray, target: str) -> np.ndarray:
-    """Inputs, whose vendors take turns, towards one vendor; its own are left as they are."""
+def everyone(models: Sequence[Model], inputs: np.ndarray, vendors: Sequence[str], target: str) -> np.ndarray:
+    """Inputs of `vendors` in turn towards one vendor; its own are left as they are."""
     y = inputs.copy()
-    for number, source in enumerate(VENDORS):
+    for number, source in enumerate(vendors):
         if source != target:
-            y[number :: len(VENDORS)] = translate(models, inputs[number :: len(VENDORS)], source, target)
+            y[number :: len(vendors)] = translate(models, inputs[number :: len(vendors)], source, target)
     return y
 
 

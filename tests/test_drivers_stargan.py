@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import attribute, driver, joint, unified
+from experiments import attribute, driver, joint, stargan, unified
 from experiments.common import run
 from experiments.data import output
 from gan_xla import gans, settings
@@ -77,6 +77,19 @@ def test_one_stargan_is_compared_with_cyclegans_of_every_pair(tmp_path, untraine
     directions = record["directions"]["pairs"][0]
     assert len(directions) == 6 and directions["noto to twemoji"]["translation"] != directions["twemoji to noto"]
     assert "untouched input" in (tmp_path / "out" / "scores.md").read_text()
+
+
+def test_rows_of_the_picture_are_translated_from_their_own_vendor(monkeypatch):
+    real = {name: np.full((9, 8, 8, 3), 10 * number, np.uint8) for number, name in enumerate(sorted(unified.VENDORS))}
+    inputs = stargan.in_turn(real, 6)
+
+    def translate(models, x, source, target):
+        np.testing.assert_array_equal(x, real[source][: len(x)])
+        return x + 1
+
+    monkeypatch.setattr(unified, "translate", translate)
+    y = unified.everyone([], inputs, list(real), "noto")
+    assert (y - inputs)[:, 0, 0, 0].tolist() == [1, 0, 1] * 2  # noto is the second
 
 
 def test_joint_training_is_compared_with_training_alone_on_the_few(tmp_path, untrained, drawn, monkeypatch):
