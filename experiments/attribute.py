@@ -13,7 +13,6 @@ The images are made by experiments.data.emoji.
 """
 
 import csv
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -170,18 +169,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    options = _arguments(argv)
+    options = driver.parser("attribute", __doc__, seeds=3, data=Path("data"), judge="classifier").parse_args(argv)
     data = prepare(options.data)
     fields = {"data.source": "folder", "data.path": str(data)}
     runs = driver.grid(driver.DISCOGAN, SCALES[options.scale], fields, options)
     driver.train(driver.by_seed(runs), options)
     record, pictures = experiment(runs, data, options.classifier_steps)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", pictures)
-
-
-def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("attribute", __doc__, seeds=3, data=Path("data"), judge="classifier")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ experiments.data.emoji.
 """
 
 import itertools
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -166,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
       UserError: a wrong flag, images that cannot be made, or as `driver.train`.
     """
-    options = _arguments(argv)
+    options = driver.parser("drawings", __doc__, seeds=3, data=Path("data")).parse_args(argv)
     data = options.data / "lines2colours"
     emoji.main(["--a=fluent-emoji-high-contrast", "--b=fluent-emoji-flat", "--unpaired", f"--output={data}"])
     fields = {"data.source": "folder", "data.path": str(data)}
@@ -174,11 +173,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     driver.train(driver.by_seed(runs), options)
     record, pictures = experiment(runs, data)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", pictures)
-
-
-def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("drawings", __doc__, seeds=3, data=Path("data"))
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -96,15 +96,16 @@ def texture(
     size = runs["discogan"][0].configured().data.image_size
     x, truth = (held_out.read(data / f"test{domain}", size) for domain in "AB")
     real, shown = quality.Real(truth, network), np.linspace(0, len(x) - 1, SHOWN).astype(int)
-    plain = {"input": x, "truth": truth}
-    record = {name: [quality.similar(y, truth) | quality.recoloured(y, x)] for name, y in plain.items()}
-    columns = {}
+
+    def beside_truth(y: np.ndarray) -> dict[str, float]:
+        return quality.similar(y, truth) | quality.recoloured(y, x)
+
+    record, columns = {"input": [beside_truth(x)], "truth": [beside_truth(truth)]}, {}
     for name, found in runs.items():
         models = [gan_xla.load(one.workdir) for one in found]
         outputs = [model.translate(x, "AtoB") for model in models]
         record[name] = [
-            quality.similar(y, truth) | quality.recoloured(y, x) | alike(model, one, x, y, real)
-            for model, one, y in zip(models, found, outputs)
+            beside_truth(y) | alike(model, one, x, y, real) for model, one, y in zip(models, found, outputs)
         ]
         columns[name] = outputs[median([one["l1"] for one in record[name]])][shown]
     columns = {"input": x[shown], **columns, "truth": truth[shown]}
