@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -247,7 +248,7 @@ def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
     at once on 2 cores do twice the steps of one on both).
 
     Raises:
-      UserError: a run's config is wrong, or its training failed or was stopped.
+      UserError: a run's config is wrong, or its training failed or was stopped; no other is begun then.
     """
     planned = list(runs)
     for run in planned:  # a wrong field fails before hours of training
@@ -263,13 +264,25 @@ def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
         if jobs > 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {free.get()})  # of this thread, and of the processes that it starts
 
+    failed = threading.Event()
+
+    def attempt(run: Run) -> None:
+        if failed.is_set():  # this thread is free before the others are cancelled
+            return
+        try:
+            _train(run)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(jobs, initializer=pin) as pool:
-        futures = {pool.submit(_train, run): run for run in missing}
+        futures = {pool.submit(attempt, run): run for run in missing}
         try:
             progress = tqdm(as_completed(futures), total=len(planned), initial=len(planned) - len(missing), unit="run")
             for future in progress:
                 future.result()
                 progress.set_postfix_str(str(futures[future].workdir))
         except BaseException:
+            failed.set()
             pool.shutdown(cancel_futures=True)
             raise

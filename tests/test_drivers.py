@@ -47,6 +47,21 @@ def test_a_failed_run_is_told_with_the_last_line_of_its_log(tmp_path):
         driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
 
 
+def test_no_run_is_begun_after_one_has_failed(tmp_path, monkeypatch):
+    begun = []
+
+    def launch(line, log):
+        begun.append(log.name)
+        log.touch()
+        return 2
+
+    monkeypatch.setattr(driver, "launch", launch)
+    runs = driver.grid({"toy_gmm": driver.Variant("the toy", "toy_gmm")}, driver.PAPER, {}, options(tmp_path))
+    with pytest.raises(UserError, match="toy_gmm-seed0: not finished"):
+        driver.train(driver.by_seed(runs), options(tmp_path, "--jobs=1"))
+    assert begun == ["toy_gmm-seed0.log"]
+
+
 @pytest.mark.parametrize(
     "flag, message",
     [
