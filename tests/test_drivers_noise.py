@@ -33,6 +33,7 @@ def test_gans_are_measured_by_a_classifier_of_real_digits(tmp_path, in_process, 
     record = json.loads((tmp_path / "out" / "scores.json").read_text())["variants"]
     assert len(record["cgan"]["seeds"]) == 2 and 0 <= record["cgan"]["seeds"][0]["asked"] <= 1
     assert record["minimax"]["seeds"][0]["asked"] is None and record["minimax"]["early_gradient"] > 0
+    assert record["minimax"]["updates"] == 2 and record["minimax"]["seconds"] > 0
     assert {"gradients.png", "samples.png"} < {path.name for path in (tmp_path / "out").iterdir()}
 
 
@@ -45,10 +46,15 @@ def test_gans_of_one_digit_lack_the_others():
     assert even["digits"] == 10 and even["evenness"] == pytest.approx(10)
 
 
-def test_variants_of_gans_are_configs():
-    for scale in gans.SCALES.values():
-        found = driver.grid(gans.VARIANTS, scale, {}, options(Path("."), "--seeds=1"))
-        assert len({str(runs[0].configured()) for runs in found.values()}) == len(gans.VARIANTS)
+@pytest.mark.parametrize("scale", ["cpu", "gpu"])
+def test_variants_of_gans_are_configs_and_critics_train_twice_as_long(scale):
+    runs = gans.plan(options(Path("."), "--seeds=2", f"--scale={scale}"), Path("mnist"))
+    found = {name: one.configured() for name, one in runs.items()}
+    assert len({str(one) for one in found.values()}) == len(gans.VARIANTS)
+    plain = found.pop("log").train
+    for name, one in found.items():
+        ratio = 2 if name in ("wgan", "wgan_gp") else 1
+        assert (one.train.steps, one.train.epochs) == (ratio * plain.steps, ratio * plain.epochs)
 
 
 # PGGAN
