@@ -45,7 +45,7 @@ SMALL = {
     "loss.lambda_identity": 0.5,
     "optimizer.gen.ema_decay": 0.998,
 }
-UPDATES = 3000  # of G
+UPDATES = 2000  # of G
 STARGAN = SMALL | {"train.steps": 2 * UPDATES, "train.batch_size": 8}  # two updates of D for one of G
 CYCLEGAN = SMALL | {"train.steps": UPDATES, "train.batch_size": 4}  # of each domain
 PAPER = {
