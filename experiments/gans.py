@@ -6,8 +6,8 @@ Trains the network of Goodfellow et al. 2014 in its common form with the minimax
 non-saturating form, LSGAN, hinge, WGAN with clipped weights and WGAN-GP, and the conditional GAN of Mirza and
 Osindero 2014, many seeds of each as one program. A classifier of real digits reads samples: how many of the 10 digits
 appear, how evenly, and, of the conditional GAN, whether as asked. Beside it the distance of features to held-out
-digits, seeds that lack a digit, and how large the gradient of G is early in training, which saturates in the minimax
-game when D wins. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md, gradients.png and
+digits, seeds that lack a digit, and how large the gradient of G is early in training; and what becomes of it in the
+minimax game and in its non-saturating form when D is far ahead, updated twenty times for each update of G. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md, gradients.png and
 samples.png.
 
 The images are made by experiments.data.mnist.
@@ -39,6 +39,12 @@ VARIANTS = {
     "wgan_gp": Variant("WGAN-GP", "gan", CRITIC | {"loss.adversarial": "wgan", "loss.penalty": "wgan-gp"}),
     "cgan": Variant("conditional GAN", "cgan"),
 }
+EARLY = 500  # steps
+LONE = {"train.turns": ("d",) * 19 + ("dg",), "train.steps": EARLY, "train.epochs": 0, "train.steps_per_call": 1}
+AHEAD = {  # D as far ahead as the argument for the non-saturating loss supposes
+    "log_ahead": Variant("non-saturating, D ahead", "gan", LONE),
+    "minimax_ahead": Variant("minimax, D ahead", "gan", LONE | {"loss.adversarial": "minimax"}),
+}
 SMALL = {"train.steps": 3000, "train.log_every": 20}
 SCALES = {"cpu": Scale(":quick", SMALL), "gpu": Scale("", {"train.log_every": 20})}
 # A critic's steps are mostly updates of D alone, which take less than half the time of a step of both.
@@ -52,7 +58,6 @@ MEASURES = {
 }
 DIGITS = 10
 SHARE = 0.01  # of the samples, for a digit to appear
-EARLY = 500  # steps
 IMAGES = 1000
 SHOWN = 10
 
@@ -89,8 +94,8 @@ def sample(model: Model) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def gradients(workdir: Path) -> tuple[list[int], list[float]]:
-    """Steps of the log, and the norm of the gradient of G there, of several seeds the mean."""
-    lines = driver.logged(workdir)
+    """Steps of the log at which G was updated, and the norm of its gradient there, of several seeds the mean."""
+    lines = [line for line in driver.logged(workdir) if "grad_norm/G" in line]
     return [line["step"] for line in lines], [line["grad_norm/G"] for line in lines]
 
 
@@ -115,16 +120,27 @@ def report(record: Mapping) -> str:
     header = ["", *(title for title, _ in MEASURES.values()), "seeds that lack a digit"]
     header += [f"gradient of G, steps to {EARLY}", "updates of G", "seconds of training, all seeds"]
     right = f"The classifier is right on {record['classifier']:.1%} of {record['held_out']} real held-out digits."
-    return table(header, rows) + f"\n\n{right}"
+    return "\n\n".join([table(header, rows), right, ahead(record["ahead"])])
 
 
-def draw(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
-    """The norm of G's gradient over the training."""
-    with figure(path, 1, 1, (7, 3.6)) as (ax,):
-        for name, (steps, norms) in curves.items():
-            ax.plot(steps, norms, label=VARIANTS[name].title, linewidth=1)
-        ax.set(xlabel="step", ylabel="norm of the gradient of G", yscale="log")
-        ax.legend(ncols=2)
+def ahead(record: Mapping) -> str:
+    """The markdown table of the gradients of G against a D that is ahead of it."""
+    moments = range(EARLY // 5, EARLY + 1, EARLY // 5)
+    rows = [
+        [AHEAD[name].title, *(f"{np.interp(moment, one['steps'], one['norms']):.2g}" for moment in moments)]
+        for name, one in record.items()
+    ]
+    return table([f"gradient of G, updated once in {len(LONE['train.turns'])} steps of D", *map(str, moments)], rows)
+
+
+def draw(path: Path, runs: Mapping[str, driver.Run]) -> None:
+    """The norm of G's gradient over the training, and against a D that is ahead."""
+    with figure(path, 1, 2, (10, 3.6)) as axes:
+        for ax, variants in zip(axes, (VARIANTS, AHEAD)):
+            for name, variant in variants.items():
+                ax.plot(*gradients(runs[name].workdir), label=variant.title, linewidth=1)
+            ax.set(xlabel="step", ylabel="norm of the gradient of G", yscale="log")
+            ax.legend(ncols=2, fontsize="small")
 
 
 def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[dict, np.ndarray]:
@@ -133,7 +149,9 @@ def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[
     truth, labels = real(data, "test", IMAGES)
     seen, columns = quality.Real(coloured(truth), features.load()), {}
     record = {"classifier": classifier.accuracy(judge, truth, labels), "held_out": len(truth), "variants": {}}
-    for name, one in runs.items():
+    record["ahead"] = {name: dict(zip(("steps", "norms"), gradients(runs[name].workdir))) for name in AHEAD}
+    for name in VARIANTS:
+        one = runs[name]
         samples = [sample(model) for model in gan_xla.load_all(one.workdir)]
         seeds = [measure(x, classifier.predict(judge, x).argmax(axis=1), asked, seen) for x, asked in samples]
         when, norms = gradients(one.workdir)
@@ -149,8 +167,8 @@ def plan(options: Namespace, data: Path) -> dict[str, driver.Run]:
     fields = {"data.source": "folder", "data.path": str(data), "train.num_seeds": options.seeds}
     fields["train.nonfinite"] = "skip"  # one seed's failure is a result, not the others' end
     alone, result = Namespace(**{**vars(options), "seeds": 1}), {}
-    for name, variant in VARIANTS.items():
-        more = CRITICS[options.scale] if variant.fields.keys() >= CRITIC.keys() else {}
+    for name, variant in (AHEAD | VARIANTS).items():
+        more = CRITICS[options.scale] if variant.fields.get("train.turns") == CRITIC["train.turns"] else {}
         result[name] = driver.grid({name: variant}, SCALES[options.scale], fields | more, alone)[name][0]
     return result
 
@@ -169,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     driver.train(runs.values(), options)
     record, picture = experiment(runs, data, options.classifier_steps)
     publish(options.output, {"scale": options.scale, **record}, report(record) + "\n", {"samples.png": picture})
-    draw(options.output / "gradients.png", {name: gradients(one.workdir) for name, one in runs.items()})
+    draw(options.output / "gradients.png", runs)
 
 
 if __name__ == "__main__":

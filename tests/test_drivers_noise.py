@@ -25,12 +25,15 @@ def test_gans_are_measured_by_a_classifier_of_real_digits(tmp_path, in_process, 
     ]
     output.write(tmp_path / "mnist", {"mnist": mnist.PACKAGE[1]}, files, {"SOURCES.md": ""})
     monkeypatch.setattr(gans, "VARIANTS", {name: gans.VARIANTS[name] for name in ("minimax", "cgan")})
+    monkeypatch.setattr(gans, "AHEAD", {"log_ahead": driver.Variant("D ahead", "gan", {"train.turns": ("d", "dg")})})
     monkeypatch.setattr(gans, "IMAGES", 20)
     line = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", f"--data={tmp_path}", "--seeds=2"]
     fields = {"train.steps": 2, "train.steps_per_call": 1, "train.log_every": 1, "train.batch_size": 4}
     fields |= {"model.generator.hidden": (4,), "model.discriminator.hidden": (4,)}
     assert run(gans.main, [*line, "--classifier_steps=2", *flags(fields)]) == 0
-    record = json.loads((tmp_path / "out" / "scores.json").read_text())["variants"]
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert record["ahead"]["log_ahead"]["steps"] == [2]  # step 1 is of D alone
+    record = record["variants"]
     assert len(record["cgan"]["seeds"]) == 2 and 0 <= record["cgan"]["seeds"][0]["asked"] <= 1
     assert record["minimax"]["seeds"][0]["asked"] is None and record["minimax"]["early_gradient"] > 0
     assert record["minimax"]["updates"] == 2 and record["minimax"]["seconds"] > 0
@@ -50,7 +53,8 @@ def test_gans_of_one_digit_lack_the_others():
 def test_variants_of_gans_are_configs_and_critics_train_twice_as_long(scale):
     runs = gans.plan(options(Path("."), "--seeds=2", f"--scale={scale}"), Path("mnist"))
     found = {name: one.configured() for name, one in runs.items()}
-    assert len({str(one) for one in found.values()}) == len(gans.VARIANTS)
+    assert len({str(one) for one in found.values()}) == len(gans.VARIANTS | gans.AHEAD)
+    assert all(found.pop(name).train.steps == gans.EARLY for name in gans.AHEAD)
     plain = found.pop("log").train
     for name, one in found.items():
         ratio = 2 if name in ("wgan", "wgan_gp") else 1
