@@ -25,7 +25,6 @@ from experiments.common import figure, median, publish, run, table
 from experiments.data import mnist
 from experiments.driver import Scale, Variant
 from gan_xla.evaluation import classifier, features
-from gan_xla.evaluation.cases import spread
 from gan_xla.inference import Model
 from gan_xla.writers import sample_grid
 
@@ -158,7 +157,6 @@ def experiment(runs: Mapping[str, driver.Run], data: Path, steps: int) -> tuple[
         early = [norm for step, norm in zip(when, norms) if step <= EARLY]
         record["variants"][name] = {"seeds": seeds, "early_gradient": float(np.mean(early)), **cost(one)}
         columns[VARIANTS[name].title] = samples[median([found["kd"] for found in seeds])][0][:SHOWN]
-    columns["real"] = truth[spread(len(truth), SHOWN)]
     return record, sample_grid(columns, [list(columns)])
 
 
