@@ -4,26 +4,29 @@
 
 Trains a StarGAN on all emoji, labelled with their vendor, and on few, labelled with their skin tone, jointly with a
 mask; and one on the few alone, with as many updates on them. Measures how often held-out emoji are read as asked
-under the right mask, under the wrong one, and without any, and what becomes of the labels that nobody asked for. Run
-again, it resumes, and skips what is finished. Writes scores.json, scores.md and masks.png. The emoji are made by
+under the right mask, under the wrong one, and without any, what becomes of the labels that nobody asked for, and how
+near in features and sharpness translations come to real emoji of the data set whose label was asked for. Run again, it
+resumes, and skips what is finished. Writes scores.json, scores.md and masks.png. The emoji are made by
 experiments.data.emoji.
 """
 
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import gan_xla
-from experiments import attribute, driver, stargan, unified
+from experiments import attribute, driver, quality, stargan, unified
 from experiments.attribute import VENDORS
 from experiments.common import median, publish, run, table
 from experiments.driver import Variant
 from experiments.judges import judge
 from gan_xla import label_space
 from gan_xla.data.labelled import sections
+from gan_xla.evaluation import features
+from gan_xla.evaluation.cases import spread
 
 VARIANTS = {"joint": Variant("jointly with a mask", "stargan_joint"), "alone": Variant("tones alone", "stargan")}
 EVERY = 10  # the second data set has the tones of one base emoji in so many
@@ -39,7 +42,11 @@ READ = {
     "input_read_as_asked": ("input read so", ".1%"),
     "unchanged_data": ("vendor as before", ".1%"),
     "unchanged_second": ("tone as before", ".1%"),
+    "kd": ("KD", ".3f"),
+    "sharpness": ("sharpness", ".2f"),
 }
+SMALL = {"train.steps": 2500}
+NEAR = 200  # images of each kind whose features are compared
 
 
 def tones(data: Path, drawn: Path, every: int) -> Path:
@@ -66,7 +73,9 @@ def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
 
 def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.Run]]:
     """Runs on the second data set alone, and joint ones of twice as many steps, of which half are on it."""
-    small = unified.scale(options.scale, "wgan")
+    scale = unified.scale(options.scale, "wgan")
+    if options.scale == "cpu":
+        scale = scale._replace(fields={**scale.fields, **SMALL})
     labels = {"data.labels": ("all",)}
     second = {"source": "folder", "path": str(part), "labels": ("all",)}
     further = {f"data.joint.second.{name}": value for name, value in second.items()}
@@ -74,7 +83,7 @@ def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.R
         "joint": labels | {"data.path": str(whole)} | further,
         "alone": labels | {"data.path": str(part)},
     }
-    runs = {name: driver.grid({name: one}, small, fields[name], options)[name] for name, one in VARIANTS.items()}
+    runs = {name: driver.grid({name: one}, scale, fields[name], options)[name] for name, one in VARIANTS.items()}
     pairs = zip(runs["joint"], runs["alone"])
     return runs | {"joint": [lengthened(one, 2 * alone.configured().train.steps) for one, alone in pairs]}
 
@@ -94,6 +103,16 @@ def summarise(rows: Sequence[Mapping]) -> Iterator[tuple[str, dict[str, float]]]
         yield name, {key: float(np.mean([row[key] for row in found])) for key in READ}
 
 
+def some(x: np.ndarray) -> np.ndarray:
+    """`NEAR` of the images x [n, h, w, c], evenly spread."""
+    return x[spread(len(x), NEAR)]
+
+
+def near(read: Callable, real: Mapping[str, quality.Real]) -> Callable:
+    """`read` of `stargan.reader`, which tells too how near to real images of the data set translations come."""
+    return lambda y, name, *label: {**read(y, name, *label), **real[name].near(some(y))}
+
+
 def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
     """Record and picture of joint runs and of runs on the second data set alone."""
     drawn = attribute.draw(options.data)
@@ -104,8 +123,9 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
     space, parts = label_space.of(config.data), sections(config.data)
     parts["second"].path = str(tones(options.data, drawn, 1))  # a good judge needs more than a few
     judges = {name: judge(section, options.classifier_steps) for name, section in parts.items()}
-    first = judges["data"]
-    read = stargan.reader(judges, first.x)
+    first, network = judges["data"], features.load()
+    real = {name: quality.Real(some(judged.x), network) for name, judged in judges.items()}
+    read = near(stargan.reader(judges, first.x), real)
     found, pictures = zip(*(stargan.masks(model, first, read, space) for model in models["joint"]))
     alone = [stargan.single(model, "second", first, read) for model in models["alone"]]
     seeds = [dict(summarise(together + rows)) for together, rows in zip(found, alone)]
