@@ -25,7 +25,7 @@ from gan_xla.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_xla.writers import sample_grid
 
 LEVELS = 4  # 4 to 32 pixels
-IMAGES = {"cpu": 5000, "gpu": 400_000}  # while a level fades in, and after that
+IMAGES = {"cpu": 4000, "gpu": 400_000}  # while a level fades in, and after that
 SCALES = {
     "cpu": Scale(":quick", {"model.generator.fmap_max": 32, "model.discriminator.fmap_max": 32}),
     "gpu": Scale(":cifar", {"data.source": "builtin", "growth.batch_sizes": ((4, 64),)}),
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       UserError: a wrong flag, or as `driver.train`.
     """
     parser = driver.parser("growing", __doc__, seeds=3)
-    parser.add_argument("--images", type=int, help="while a level fades in (default: 5000, of a GPU 400,000)")
+    parser.add_argument("--images", type=int, help="while a level fades in (default: 4000, of a GPU 400,000)")
     options = parser.parse_args(argv)
     runs = plan(options)
     driver.train(driver.by_seed(runs), options)

@@ -45,8 +45,8 @@ READ = {
     "kd": ("KD", ".3f"),
     "sharpness": ("sharpness", ".2f"),
 }
-SMALL = {"train.steps": 2500}
-NEAR = 200  # images of each kind whose features are compared
+SMALL = {"train.steps": 2000}
+NEAR = 50  # translations to each label whose features are compared
 
 
 def tones(data: Path, drawn: Path, every: int) -> Path:
@@ -103,14 +103,14 @@ def summarise(rows: Sequence[Mapping]) -> Iterator[tuple[str, dict[str, float]]]
         yield name, {key: float(np.mean([row[key] for row in found])) for key in READ}
 
 
-def some(x: np.ndarray) -> np.ndarray:
-    """`NEAR` of the images x [n, h, w, c], evenly spread."""
-    return x[spread(len(x), NEAR)]
+def some(x: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the images x [n, h, w, c], evenly spread."""
+    return x[spread(len(x), most)]
 
 
 def near(read: Callable, real: Mapping[str, quality.Real]) -> Callable:
     """`read` of `stargan.reader`, which tells too how near to real images of the data set translations come."""
-    return lambda y, name, *label: {**read(y, name, *label), **real[name].near(some(y))}
+    return lambda y, name, *label: {**read(y, name, *label), **real[name].near(some(y, NEAR))}
 
 
 def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
@@ -124,7 +124,7 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
     parts["second"].path = str(tones(options.data, drawn, 1))  # a good judge needs more than a few
     judges = {name: judge(section, options.classifier_steps) for name, section in parts.items()}
     first, network = judges["data"], features.load()
-    real = {name: quality.Real(some(judged.x), network) for name, judged in judges.items()}
+    real = {name: quality.Real(some(judged.x, 4 * NEAR), network) for name, judged in judges.items()}
     read = near(stargan.reader(judges, first.x), real)
     found, pictures = zip(*(stargan.masks(model, first, read, space) for model in models["joint"]))
     alone = [stargan.single(model, "second", first, read) for model in models["alone"]]
