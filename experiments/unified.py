@@ -61,7 +61,7 @@ MEASURES = {
     "disc": ("of D", ".0f"),
     "seconds": ("seconds of training", ".0f"),
 }
-SHOWN = 9
+SHOWN = 12
 
 
 def scale(name: str, kind: str) -> Scale:
@@ -127,10 +127,15 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
         found = [measure(own, runs, real, judged) for own, runs in zip(seeds, seeds_of[name])]
         record["results"][name], record["directions"][name] = map(list, zip(*found))
         best = seeds[median([one["l1"] for one in record["results"][name]])]
-        shown = {f"{target} ({TITLES[name]})": everyone(best, inputs, list(real), target) for target in VENDORS}
+        shown = {heading(target, name): everyone(best, inputs, list(real), target) for target in VENDORS}
         columns |= shown
         groups.append(list(shown))
     return record, sample_grid(columns, groups)
+
+
+def heading(vendor: str, name: str) -> str:
+    """Of a column of the picture, which is narrow."""
+    return f"{vendor.partition('-')[0]}, {name}"
 
 
 def everyone(models: Sequence[Model], inputs: np.ndarray, vendors: Sequence[str], target: str) -> np.ndarray:
