@@ -3,12 +3,12 @@
 __version__ = "0.1.0"
 
 
-def load(workdir, checkpoint="last", number=0):
+def load(workdir, checkpoint="last", number=0, average=True):
     """The trained model of a run, for inference; see `gan_xla.inference.load`."""
     # Imported here so that `import gan_xla` starts no backend and costs nothing.
     from gan_xla import inference
 
-    return inference.load(workdir, checkpoint, number)
+    return inference.load(workdir, checkpoint, number, average)
 
 
 def load_all(workdir, checkpoint="last"):

@@ -20,10 +20,11 @@ from gan_xla.ranges import normalise, to_uint8
 CHUNK = 64
 
 
-def variables(saved: state.TrainState) -> dict[str, Any]:
-    """`Model.variables` of a state."""
-    found = {"gen": tuple(saved.gen.best()), "disc": (saved.disc.params, saved.disc.stats)}
-    return found | ({"gen_raw": (saved.gen.params, saved.gen.stats)} if saved.gen.ema is not None else {})
+def variables(saved: state.TrainState, average: bool = True) -> dict[str, Any]:
+    """`Model.variables` of a state; not `average`: "gen" is what the moving average is of, too."""
+    raw = (saved.gen.params, saved.gen.stats)
+    found = {"gen": tuple(saved.gen.best()) if average else raw, "disc": (saved.disc.params, saved.disc.stats)}
+    return found | ({"gen_raw": raw} if saved.gen.ema is not None else {})
 
 
 class Model:
@@ -256,17 +257,19 @@ class Model:
         return np.asarray(self._finish(y))
 
 
-def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0) -> Model:
+def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0, average: bool = True) -> Model:
     """The trained model of the run in `workdir`.
 
     Args:
       workdir: a run's directory, local or remote.
       checkpoint: "last", "best" by the score that `train.evaluate_every` gave, or the step of one that is kept.
       number: which one of a run of many seeds, `config.seed + number`.
+      average: use the generators' moving average where the run keeps one, which lags behind them by about
+        1 / (1 - `optimizer.gen.ema_decay`) steps; else the generators as they are.
     Raises:
       UserError: no run there, no checkpoint, one that does not fit config.json, or not so many seeds.
     """
-    return _load(workdir, checkpoint, [number])[0]
+    return _load(workdir, checkpoint, [number], average)[0]
 
 
 def load_all(workdir: epath.PathLike, checkpoint: str | int = "last") -> list[Model]:
@@ -274,7 +277,9 @@ def load_all(workdir: epath.PathLike, checkpoint: str | int = "last") -> list[Mo
     return _load(workdir, checkpoint, None)
 
 
-def _load(workdir: epath.PathLike, checkpoint: str | int, numbers: Sequence[int] | None) -> list[Model]:
+def _load(
+    workdir: epath.PathLike, checkpoint: str | int, numbers: Sequence[int] | None, average: bool = True
+) -> list[Model]:
     """The models of some or all seeds of a run, which share their compiled programs."""
     parallel.use_compilation_cache()
     config = settings.read(workdir)
@@ -296,4 +301,4 @@ def _load(workdir: epath.PathLike, checkpoint: str | int, numbers: Sequence[int]
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, saved = checkpoints.load(str(checkpoint), like)
     chosen = [jax.tree.map(operator.itemgetter(number), saved) for number in numbers] if seeds > 1 else [saved]
-    return [Model(gan, config, step, variables(one), int(one.early)) for one in chosen]
+    return [Model(gan, config, step, variables(one, average), int(one.early)) for one in chosen]
