@@ -76,7 +76,8 @@ def test_growing_goes_from_training_to_results(tmp_path, in_process, monkeypatch
     assert run(growing.main, [*line, *flags(small)]) == 0
     record = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert [one["images"] for one in record["runs"]["growing"][0]] == [2, 4]
-    assert record["runs"]["growing"][0][-1]["seconds"] > 0 and record["training images"]["swd"] > 0
+    last = record["runs"]["growing"][0][-1]
+    assert last["seconds"] > 0 and last["swd_average"] > 0 and record["training images"]["swd"] > 0
     assert run(growing.main, [*line, *flags(small)]) == 0 and len(in_process) == 1
 
 
