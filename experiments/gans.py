@@ -7,8 +7,8 @@ non-saturating form, LSGAN, hinge, WGAN with clipped weights and WGAN-GP, and th
 Osindero 2014, many seeds of each as one program. A classifier of real digits reads samples: how many of the 10 digits
 appear, how evenly, and, of the conditional GAN, whether as asked. Beside it the distance of features to held-out
 digits, seeds that lack a digit, and how large the gradient of G is early in training; and what becomes of it in the
-minimax game and in its non-saturating form when D is far ahead, updated twenty times for each update of G. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md, gradients.png and
-samples.png.
+minimax game and in its non-saturating form when D is far ahead, updated twenty times for each update of G. Run again,
+it resumes, and skips what is finished. Writes scores.json, scores.md, gradients.png and samples.png.
 
 The images are made by experiments.data.mnist.
 """
@@ -47,7 +47,7 @@ AHEAD = {  # D as far ahead as the argument for the non-saturating loss supposes
 }
 SMALL = {"train.steps": 3000, "train.log_every": 20}
 SCALES = {"cpu": Scale(":quick", SMALL), "gpu": Scale("", {"train.log_every": 20})}
-# A critic's steps are mostly updates of D alone, which take less than half the time of a step of both.
+# A critic's steps are mostly updates of D alone, which take about half the time of a step of both.
 CRITICS = {"cpu": {"train.steps": 6000}, "gpu": {"train.epochs": 400}}
 MEASURES = {
     "digits": ("digits that appear, of 10", ".1f"),

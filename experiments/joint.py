@@ -45,7 +45,7 @@ READ = {
     "kd": ("KD", ".3f"),
     "sharpness": ("sharpness", ".2f"),
 }
-SMALL = {"train.steps": 2000}
+SMALL = {"train.steps": 2000}  # on the few alone
 NEAR = 50  # translations to each label whose features are compared
 
 
