@@ -74,14 +74,12 @@ def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
 def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.Run]]:
     """Runs on the second data set alone, and joint ones of twice as many steps, of which half are on it."""
     scale = unified.scale(options.scale, "wgan")
-    if options.scale == "cpu":
-        scale = scale._replace(fields={**scale.fields, **SMALL})
-    labels = {"data.labels": ("all",)}
+    own = {"data.labels": ("all",)} | (SMALL if options.scale == "cpu" else {})
     second = {"source": "folder", "path": str(part), "labels": ("all",)}
     further = {f"data.joint.second.{name}": value for name, value in second.items()}
     fields = {
-        "joint": labels | {"data.path": str(whole)} | further,
-        "alone": labels | {"data.path": str(part)},
+        "joint": own | {"data.path": str(whole)} | further,
+        "alone": own | {"data.path": str(part)},
     }
     runs = {name: driver.grid({name: one}, scale, fields[name], options)[name] for name, one in VARIANTS.items()}
     pairs = zip(runs["joint"], runs["alone"])
