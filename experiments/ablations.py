@@ -11,6 +11,7 @@ is to lessen, and how much translations change from moment to moment while the l
 image pool is to lessen. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md and pictures.
 """
 
+import itertools
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +24,10 @@ from experiments import attribute, driver, held_out, quality
 from experiments.common import median, publish, run, table
 from experiments.data import label_maps
 from experiments.driver import Scale, Variant
-from gan_xla.evaluation import features, segmentation
-from gan_xla.evaluation.similarity import l1
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation import features
+from gan_xla.evaluation.metrics import segmentation
+from gan_xla.evaluation.metrics.similarity import l1
+from gan_xla.images.grids import sample_grid
 
 MEASURES = quality.MEASURES | {
     "pixels": ("per-pixel accuracy", ".3f"),
@@ -119,7 +121,7 @@ def drift(one: driver.Run, x: np.ndarray, direction: str) -> float:
     """Mean L1 between the translations of x at a kept checkpoint and at the next, in the first half of the training."""
     every, steps = one.fields["train.keep_every"], one.resolved().train.steps
     outputs = [gan_xla.load(one.workdir, step).translate(x, direction) for step in range(every, steps // 2 + 1, every)]
-    return float(np.mean([l1(a, b).mean() for a, b in zip(outputs, outputs[1:])]))
+    return float(np.mean([l1(a, b).mean() for a, b in itertools.pairwise(outputs)]))
 
 
 def experiment(ablation: Ablation, runs: Mapping[str, Sequence[driver.Run]], data: Path) -> tuple[dict, dict]:

@@ -23,9 +23,9 @@ from experiments import driver, held_out, quality
 from experiments.common import median, publish, run, table
 from experiments.data import emoji, output
 from gan_xla import images
-from gan_xla.evaluation import classifier
-from gan_xla.evaluation.similarity import l1
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.judges import classifier
+from gan_xla.evaluation.metrics.similarity import l1
+from gan_xla.images.grids import sample_grid
 
 VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
 TONES = {"A": "light", "B": "dark"}

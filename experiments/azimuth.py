@@ -27,9 +27,9 @@ from experiments import driver, quality
 from experiments.common import figure, median, publish, run, table
 from experiments.data import objects
 from gan_xla import images
-from gan_xla.data import builtin
-from gan_xla.evaluation import azimuth
-from gan_xla.writers import sample_grid
+from gan_xla.data.sources import builtin
+from gan_xla.evaluation.judges import azimuth
+from gan_xla.images.grids import sample_grid
 
 GROUPS = {"within": ("chairs2chairs", "cars2cars", "people2people"), "across": ("chairs2cars", "cars2people")}
 SMALL = {

@@ -9,8 +9,9 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from gan_xla import images, settings
+from gan_xla import images
 from gan_xla.errors import UserError
+from gan_xla.run import settings
 
 
 def configure(name: str, overrides: Mapping[str, object]) -> ml_collections.ConfigDict:

@@ -27,9 +27,9 @@ from experiments.common import median, publish, run, table
 from experiments.data import emoji
 from gan_xla import images
 from gan_xla.evaluation import features
-from gan_xla.evaluation.similarity import l1
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.metrics.similarity import l1
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
 
 SMALL = {"train.steps": 1500, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}

@@ -18,9 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.common import configure
-from gan_xla import data, gans, settings
-from gan_xla.checkpoint import Checkpoints
+from gan_xla import data, gans
 from gan_xla.errors import UserError
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
 
 RESULTS = Path("experiments/results")
 

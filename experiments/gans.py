@@ -24,10 +24,11 @@ from experiments import driver, held_out, quality
 from experiments.common import figure, median, publish, run, table
 from experiments.data import mnist
 from experiments.driver import Scale, Variant
-from gan_xla.evaluation import classifier, features
+from gan_xla.evaluation import features
 from gan_xla.evaluation.cases import spread
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.judges import classifier
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
 
 CRITIC = {"train.turns": ("d", "d", "d", "d", "dg"), "optimizer.b1": 0.5, "optimizer.b2": 0.9}
 VARIANTS = {

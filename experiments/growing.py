@@ -21,9 +21,9 @@ from experiments import driver
 from experiments.common import figure, median, publish, run, table
 from experiments.driver import Scale, Variant
 from experiments.samples import enlarge, real
-from gan_xla.evaluation.similarity import diversity
-from gan_xla.evaluation.sliced_wasserstein import sliced_wasserstein
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.metrics.similarity import diversity
+from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
+from gan_xla.images.grids import sample_grid
 
 LEVELS = 4  # 4 to 32 pixels
 IMAGES = {"cpu": 4000, "gpu": 400_000}  # while a level fades in, and after that

@@ -21,9 +21,9 @@ from experiments import common
 from gan_xla import images
 from gan_xla.errors import UserError
 from gan_xla.evaluation.cases import spread
-from gan_xla.evaluation.similarity import l1, ssim
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.metrics.similarity import l1, ssim
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
 
 SHOWN = 8
 

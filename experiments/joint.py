@@ -23,10 +23,10 @@ from experiments.attribute import VENDORS
 from experiments.common import median, publish, run, table
 from experiments.driver import Variant
 from experiments.judges import judge
-from gan_xla import label_space
 from gan_xla.data.labelled import sections
 from gan_xla.evaluation import features
 from gan_xla.evaluation.cases import spread
+from gan_xla.labels import LabelSpace
 
 VARIANTS = {"joint": Variant("jointly with a mask", "stargan_joint"), "alone": Variant("tones alone", "stargan")}
 EVERY = 10  # the second data set has the tones of one base emoji in so many
@@ -118,7 +118,7 @@ def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
     driver.train(driver.by_seed(runs), options)
     models = {name: [gan_xla.load(one.workdir) for one in found] for name, found in runs.items()}
     config = models["joint"][0].config
-    space, parts = label_space.of(config.data), sections(config.data)
+    space, parts = LabelSpace.of(config.data), sections(config.data)
     parts["second"].path = str(tones(options.data, drawn, 1))  # a good judge needs more than a few
     judges = {name: judge(section, options.classifier_steps) for name, section in parts.items()}
     first, network = judges["data"], features.load()

@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments import common
-from gan_xla.data import builtin
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
-from gan_xla.evaluation import frechet, inception_score, kernel, manifold, segmentation, similarity
+from gan_xla.evaluation.metrics import frechet, inception_score, kernel, manifold, segmentation, similarity
 
 FEATURES, CLASSES = 64, 10
 SUBSETS, SUBSET_SIZE = 20, 100

@@ -17,9 +17,11 @@ import numpy as np
 from scipy import ndimage
 
 from experiments import common
-from gan_xla import data, settings
-from gan_xla.evaluation import features, frechet, kernel, manifold, sharpness
-from gan_xla.evaluation.sliced_wasserstein import sliced_wasserstein
+from gan_xla import data
+from gan_xla.evaluation import features
+from gan_xla.evaluation.metrics import frechet, kernel, manifold, sharpness
+from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
+from gan_xla.run import settings
 
 LEVELS = 5
 AZIMUTHS = 24

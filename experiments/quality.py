@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 
-from gan_xla.evaluation import features, kernel, sharpness
-from gan_xla.evaluation.similarity import l1, ssim
+from gan_xla.evaluation import features
+from gan_xla.evaluation.metrics import kernel, sharpness
+from gan_xla.evaluation.metrics.similarity import l1, ssim
 
 # (title, format) of a table's columns.
 MEASURES = {

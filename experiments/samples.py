@@ -24,14 +24,14 @@ import gan_xla
 from experiments import common
 from experiments.judges import judge
 from gan_xla import data
-from gan_xla.checkpoint import Checkpoints
 from gan_xla.data.labelled import sections
 from gan_xla.errors import UserError
-from gan_xla.evaluation import classifier
 from gan_xla.evaluation.cases import spread
-from gan_xla.evaluation.sliced_wasserstein import SMALLEST, sliced_wasserstein
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.judges import classifier
+from gan_xla.evaluation.metrics.sliced_wasserstein import SMALLEST, sliced_wasserstein
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
+from gan_xla.run.checkpoint import Checkpoints
 
 SHOWN = 10
 

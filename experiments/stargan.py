@@ -32,14 +32,14 @@ import numpy as np
 import gan_xla
 from experiments import common, held_out
 from experiments.judges import Judge, judge
-from gan_xla import images, label_space
+from gan_xla import images
 from gan_xla.data.labelled import sections
 from gan_xla.errors import UserError
-from gan_xla.evaluation import classifier
 from gan_xla.evaluation.cases import spread
-from gan_xla.inference import Model
-from gan_xla.label_space import LabelSpace
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.judges import classifier
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
+from gan_xla.labels import LabelSpace
 
 Sections = Mapping[str, ml_collections.ConfigDict]
 Outcome = tuple[dict, str, np.ndarray]  # record, markdown, picture
@@ -185,7 +185,7 @@ def mask(options: argparse.Namespace, model: Model, parts: Sections) -> Outcome:
     """Scores of a joint run by label and mask, and those of a run on one data set."""
     if len(parts) < 2:
         raise UserError(f"--workdir={options.workdir}: this run knows one data set; train configs/stargan_joint.py")
-    space = label_space.of(model.config.data)
+    space = LabelSpace.of(model.config.data)
     alone = gan_xla.load(options.single) if options.single else None
     further = _further(alone, model, space) if alone else None
     judges = {name: judge(section, options.classifier_steps) for name, section in parts.items()}

@@ -20,8 +20,8 @@ from experiments import driver
 from experiments.common import figure, median, publish, run, table
 from gan_xla import nets
 from gan_xla.data import gmm
-from gan_xla.evaluation import mixture
-from gan_xla.inference import Model
+from gan_xla.evaluation.metrics import mixture
+from gan_xla.inference.model import Model
 
 OBJECTIVES = {"discogan": "DiscoGAN", "gan_recon": "GAN with reconstruction", "gan": "standard GAN"}
 SCALES = {"cpu": driver.Scale("", {"train.steps": 10_000, "train.batch_size": 64}), "gpu": driver.PAPER}

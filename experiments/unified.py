@@ -23,8 +23,8 @@ from experiments.common import median, publish, run, table
 from experiments.driver import Scale, Variant
 from experiments.judges import Judge, judge
 from gan_xla.data.labelled import sections
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
 
 LOSSES = {
     "wgan": Variant("StarGAN", "stargan"),

@@ -23,11 +23,11 @@ from experiments import azimuth, driver, held_out, quality
 from experiments.common import median, publish, run, table
 from experiments.data import emoji
 from experiments.driver import Scale, Variant
-from gan_xla.evaluation import azimuth as angles
 from gan_xla.evaluation import features
-from gan_xla.evaluation.similarity import ssim
-from gan_xla.inference import Model
-from gan_xla.writers import sample_grid
+from gan_xla.evaluation.judges import azimuth as angles
+from gan_xla.evaluation.metrics.similarity import ssim
+from gan_xla.images.grids import sample_grid
+from gan_xla.inference.model import Model
 
 VARIANTS = {"discogan": Variant("DiscoGAN", "discogan"), "cyclegan": Variant("CycleGAN", "cyclegan")}
 IDENTITY = {"identity": Variant("CycleGAN with identity loss", "cyclegan", {"loss.lambda_identity": 0.5})}  # of texture

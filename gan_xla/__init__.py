@@ -4,15 +4,15 @@ __version__ = "0.1.0"
 
 
 def load(workdir, checkpoint="last", number=0, average=True):
-    """The trained model of a run, for inference; see `gan_xla.inference.load`."""
+    """The trained model of a run, for inference; see `gan_xla.inference.model.load`."""
     # Imported here so that `import gan_xla` starts no backend and costs nothing.
-    from gan_xla import inference
+    from gan_xla.inference import model
 
-    return inference.load(workdir, checkpoint, number, average)
+    return model.load(workdir, checkpoint, number, average)
 
 
 def load_all(workdir, checkpoint="last"):
-    """The trained models of a run of many seeds; see `gan_xla.inference.load_all`."""
-    from gan_xla import inference
+    """The trained models of a run of many seeds; see `gan_xla.inference.model.load_all`."""
+    from gan_xla.inference import model
 
-    return inference.load_all(workdir, checkpoint)
+    return model.load_all(workdir, checkpoint)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from gan_xla.label_space import LabelSpace
+from gan_xla.labels import LabelSpace
 
 Tree = Any
 Array = jax.Array

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
-from gan_xla.label_space import LabelSpace
+from gan_xla.labels import LabelSpace
 
 
 def _flat(x: Array) -> Array:

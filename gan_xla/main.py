@@ -27,8 +27,8 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from gan_xla import settings
 from gan_xla.errors import UserError
+from gan_xla.run import settings
 
 
 def _define(argv: list[str]) -> flags.FlagValues:
@@ -146,12 +146,12 @@ def _require(values: flags.FlagValues, *names: str) -> None:
 
 
 def _train(values: flags.FlagValues, spec: str | None) -> None:
-    from gan_xla import parallel
-    from gan_xla.train import train
+    from gan_xla import devices
+    from gan_xla.training.train import train
 
     _require(values, "config")
     if values.distributed:
-        parallel.start(values.coordinator, values.num_processes, values.process_id)
+        devices.start(values.coordinator, values.num_processes, values.process_id)
     quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
     train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
 
@@ -164,7 +164,7 @@ def _workdir(values: flags.FlagValues, spec: str | None) -> str:
 
 
 def _sample(values: flags.FlagValues, spec: str | None) -> None:
-    from gan_xla.sample import sample
+    from gan_xla.inference.sample import sample
 
     _require(values, "output")
     labels = values.labels.split(",") if values.labels else None
@@ -180,7 +180,7 @@ def _sample(values: flags.FlagValues, spec: str | None) -> None:
 
 
 def _translate(values: flags.FlagValues, spec: str | None) -> None:
-    from gan_xla.translate import translate
+    from gan_xla.inference.translate import translate
 
     _require(values, "input", "output")
     translate(
@@ -200,7 +200,7 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
 
 
 def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
-    from gan_xla.evaluate import evaluate
+    from gan_xla.evaluation.evaluate import evaluate
 
     evaluate(
         _workdir(values, spec),

@@ -1,4 +1,4 @@
-"""A real browser for the pages that the project writes: `from browser import browse` (a fixture) in a test module.
+"""A real browser for the pages that the project writes: the fixture `browse`, which conftest.py brings.
 
     def test_a_page(browse):
         page, seen = browse()

@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from browser import browse as browse  # a fixture
 
 # Compilation is most of what the tests cost. Unoptimised programs compile several times
 # faster and mean the same. Set before jax is imported, for this process and its children.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import jax  # noqa: E402
+import jax
 
 
 def pytest_configure(config):

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_xla import gans, parallel, settings
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla import devices, gans
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 SIZE, BATCH, STEPS = 16, 16, 3
 
@@ -56,19 +57,19 @@ def configure(
 
 def final_state(config: ConfigDict, devices):
     """The state after STEPS turns."""
-    gan = gans.build(config, axis_name=parallel.AXIS)
+    gan = gans.build(config, axis_name=devices.AXIS)
     optimizer = optimizers(config.optimizer, STEPS)
     state = create(gan, optimizer, seed=0)
     state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     generator = np.random.default_rng(1)
-    step = make_step(gan, optimizer, config.train.turns, parallel.AXIS, accumulate=config.train.accumulate)
-    step = parallel.map_step(step, devices)
+    step = make_step(gan, optimizer, config.train.turns, devices.AXIS, accumulate=config.train.accumulate)
+    step = devices.map_step(step, devices)
     for _ in range(STEPS):
         batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B", "x")}
         if gan.labels:
             batch |= {name: generator.uniform(size=(1, BATCH, gan.labels.size)) for name in ("label", "target")}
         batch["index"] = np.arange(BATCH, dtype=np.int32)[None]
-        state, _ = step(state, parallel.shard(batch, devices))
+        state, _ = step(state, devices.shard(batch, devices))
     return jax.device_get(state)
 
 
@@ -84,7 +85,7 @@ def difference(one, other) -> float:
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    parallel.use_compilation_cache()
+    devices.use_compilation_cache()
     result = {}
     for name in sys.argv[1:]:
         config = configure(**CASES[name])

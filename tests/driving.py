@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments import driver
 from experiments.data import output
-from gan_xla.data import builtin
+from gan_xla.data.sources import builtin
 
 TINY = {
     "data.image_size": 32,

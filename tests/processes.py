@@ -8,7 +8,8 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from gan_xla import main, train
+from gan_xla import main
+from gan_xla.training import train
 
 create = train.create
 

@@ -15,7 +15,7 @@ import gan_xla
 from experiments.reliability import bad_input
 from gan_xla import data, images
 from gan_xla.errors import UserError
-from gan_xla.translate import translate
+from gan_xla.inference.translate import translate
 
 # Images
 

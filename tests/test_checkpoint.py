@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_xla.checkpoint import KEEP, Checkpoints
+from gan_xla.run.checkpoint import KEEP, Checkpoints
 
 
 def test_the_newest_checkpoints_stay_and_those_asked_for(tmp_path):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import common, stargan
-from gan_xla import data, gans, images, settings
-from gan_xla.checkpoint import Checkpoints
-from gan_xla.data import builtin
-from gan_xla.evaluation import classifier
-from gan_xla.state import create, optimizers
+from gan_xla import data, gans, images
+from gan_xla.data.sources import builtin
+from gan_xla.evaluation.judges import classifier
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run.state import create, optimizers
 
 
 def _objects(split):

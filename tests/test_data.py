@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gan_xla import data, images
-from gan_xla.data import builtin, gmm, pipeline, sources
+from gan_xla.data import gmm, pipeline
+from gan_xla.data.dataset import domains, kept, labels, suggest
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 
@@ -53,7 +55,7 @@ def joined(calls, key):
 
 def test_importing_the_package_and_its_sources_does_not_import_tensorflow():
     code = (
-        "import sys, gan_xla.data, gan_xla.data.builtin, gan_xla.data.folder, gan_xla.data.gmm; "
+        "import sys, gan_xla.data, gan_xla.data.sources.builtin, gan_xla.data.sources.folder, gan_xla.data.gmm; "
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -95,27 +97,27 @@ def test_test_batch_spreads_over_the_test_rows_of_each_domain():
 
 
 def test_labels_and_domains_are_refused_when_they_contradict_each_other():
-    assert sources.labels(section()) == () and sources.domains(section(domain_a=None)) == ("", "")
-    assert sources.labels(section(labels=(3, "cat"))) == ("3", "cat")
+    assert labels(section()) == () and domains(section(domain_a=None)) == ("", "")
+    assert labels(section(labels=(3, "cat"))) == ("3", "cat")
     for fields, message in (
         ({"labels": ("a", "b", "a")}, "a name is there twice"),
         ({"domain_a": "cat"}, "data.domain_a='cat' is set but data.domain_b is not"),
         ({"domain_a": "a", "domain_b": "b", "labels": ("a",)}, "both set; set one kind only"),
     ):
         with pytest.raises(UserError, match=message):
-            sources.labels(section(**fields)), sources.domains(section(**fields))
+            labels(section(**fields)), domains(section(**fields))
 
 
 def test_an_unknown_name_suggests_the_nearest_or_lists_them():
-    assert sources.suggest("blond_hair", ["Bald", "Blond_Hair", "Young"]) == "did you mean Blond_Hair?"
-    assert sources.suggest("zzz", ["cat", "dog"]) == "use one of: cat, dog"
-    assert len(sources.suggest("zzz", [f"a{i}" for i in range(1000)])) < 400
+    assert suggest("blond_hair", ["Bald", "Blond_Hair", "Young"]) == "did you mean Blond_Hair?"
+    assert suggest("zzz", ["cat", "dog"]) == "use one of: cat, dog"
+    assert len(suggest("zzz", [f"a{i}" for i in range(1000)])) < 400
 
 
 def test_no_more_than_two_hundred_images_are_held_out():
-    assert [sources.kept(count, "") for count in (5000, 100, 30, 2)] == [4800, 90, 27, 1]
+    assert [kept(count, "") for count in (5000, 100, 30, 2)] == [4800, 90, 27, 1]
     with pytest.raises(UserError, match="photos: 1 image is not enough"):
-        sources.kept(1, "photos")
+        kept(1, "photos")
 
 
 def test_test_batch_of_the_builtin_images_shows_several_orientations():

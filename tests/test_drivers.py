@@ -10,7 +10,7 @@ import gan_xla
 from experiments import azimuth, driver, quality, toy
 from experiments.common import run
 from experiments.data import output
-from gan_xla.data import builtin
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 # Runs

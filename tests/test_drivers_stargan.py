@@ -9,9 +9,10 @@ import pytest
 from experiments import attribute, driver, joint, stargan, unified
 from experiments.common import run
 from experiments.data import output
-from gan_xla import gans, settings
-from gan_xla.checkpoint import Checkpoints
-from gan_xla.state import create, optimizers
+from gan_xla import gans
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run.state import create, optimizers
 
 TINY = {
     "data.image_size": 16,

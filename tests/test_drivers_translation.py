@@ -82,8 +82,8 @@ def test_versus_measures_finished_runs(tmp_path, in_process):
     found |= driver.grid({"discogan": versus.VARIANTS["discogan"]}, QUICK, TINY, options(tmp_path, "--seeds=1"))
     driver.train(driver.by_seed(found), options(tmp_path))
     network = features.load()
-    chairs, cars = versus.shape(found, network, steps=2)
-    vendors, drawn = versus.texture(found, network, pairs(tmp_path / "pairs"))
+    chairs, _cars = versus.shape(found, network, steps=2)
+    vendors, _drawn = versus.texture(found, network, pairs(tmp_path / "pairs"))
     assert set(vendors) == {"input", "truth", "discogan", "cyclegan"} and vendors["discogan"][0]["kept"] < 1
     assert vendors["input"][0]["recoloured"] == vendors["truth"][0]["l1"] == 0 < vendors["truth"][0]["recoloured"]
     text = versus.report({"chairs to cars": chairs, "noto to twemoji": vendors})

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from devices import CASES, configure, difference, final_state
 
-from gan_xla import gans, nets, parallel, settings
+from gan_xla import devices, gans, nets
 from gan_xla.contract import Ctx
 from gan_xla.errors import UserError
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 ONE = [jax.devices()[0]]
 
@@ -90,7 +91,7 @@ def test_parts_that_a_batch_does_not_have_are_refused(tmp_path, capsys):
     assert main(["main", "--config=toy_gmm", *fields, f"--workdir={tmp_path / 'run'}"]) == 2
     assert "train.batch_size=6 cannot be shared by 1 device(s) in train.accumulate=4 parts" in capsys.readouterr().err
     with pytest.raises(UserError, match="multiple of 6"):
-        parallel.rows(8, accumulate=3, devices=[None] * 2)
+        devices.rows(8, accumulate=3, devices=[None] * 2)
 
 
 def test_a_dtype_that_is_none_is_refused():

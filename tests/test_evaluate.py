@@ -12,17 +12,20 @@ from test_inference import _save
 from test_main import _command
 
 import gan_xla
-from gan_xla import data, images, settings
-from gan_xla.data import builtin, gmm
-from gan_xla.data.sources import Arrays, Dataset
+from gan_xla import data, images
+from gan_xla.data import gmm
+from gan_xla.data.dataset import Arrays, Dataset
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
-from gan_xla.evaluate import evaluate
-from gan_xla.evaluation import features, frechet, judges, kernel, measures, mixture, similarity
+from gan_xla.evaluation import features, judges, measures
+from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.evaluation.features import Features, efficientnet, stlpips
+from gan_xla.evaluation.metrics import frechet, kernel, mixture, similarity
 from gan_xla.evaluation.remembered import Remembered
 from gan_xla.evaluation.suite import Suite
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 from gan_xla.main import main
+from gan_xla.run import settings
 
 BUILTIN = {"source": "builtin", "name": "chairs2cars", "path": ""}
 FD, KD = "FD (Tiny)", "KD (Tiny)"

@@ -12,19 +12,20 @@ from test_import import SMALL, _assert_alike, _files, _import
 from test_inference import _save
 
 import gan_xla
-from gan_xla import gans, settings
-from gan_xla.checkpoint import Checkpoints
+from gan_xla import gans
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run.state import create, optimizers
 
 torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors")
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet  # noqa: E402
-from experiments.benchmarks.torch_discogan import Discriminator, Generator  # noqa: E402
-from experiments.benchmarks.torch_pix2pix import UNet  # noqa: E402
-from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator  # noqa: E402
+from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet
+from experiments.benchmarks.torch_discogan import Discriminator, Generator
+from experiments.benchmarks.torch_pix2pix import UNet
+from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator
 
 SIZE = 32
 
@@ -86,7 +87,7 @@ def run(request, tmp_path_factory):
     generator = np.random.default_rng(0)
 
     def moved(player):
-        move = lambda x: x + 0.1 * np.abs(generator.normal(size=x.shape)).astype(np.float32)  # noqa: E731
+        move = lambda x: x + 0.1 * np.abs(generator.normal(size=x.shape)).astype(np.float32)
         return player.replace(params=jax.tree.map(move, player.params), stats=jax.tree.map(move, player.stats))
 
     with Checkpoints(workdir) as checkpoints:

@@ -17,13 +17,14 @@ from test_main import _assert_same_state, _command, _metrics, _state
 
 import gan_xla
 from experiments.reliability import faults
-from gan_xla import gans, lock
-from gan_xla.checkpoint import FORMAT, Checkpoints, Damaged
+from gan_xla import gans
 from gan_xla.errors import UserError
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
-from gan_xla.writers import Writer
+from gan_xla.run import lock
+from gan_xla.run.checkpoint import FORMAT, Checkpoints, Damaged
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.logs import Writer
+from gan_xla.training.step import make_step
 
 ROOT = Path(__file__).parent.parent
 
@@ -163,7 +164,7 @@ def test_checkpoints_that_are_all_damaged_newer_or_of_another_shape_are_clear_er
     with Checkpoints(tmp_path / "a") as checkpoints:
         with pytest.raises(UserError, match="all checkpoints are damaged .1.; use another --workdir"):
             checkpoints.newest(TREE)
-    monkeypatch.setattr("gan_xla.checkpoint.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("gan_xla.run.checkpoint.FORMAT", FORMAT + 1)
     with Checkpoints(tmp_path / "b") as checkpoints:
         checkpoints.save(1, TREE)
     monkeypatch.undo()

@@ -250,7 +250,7 @@ def test_a_failed_download_names_the_url_the_place_and_the_flag(server, monkeypa
 
 
 def test_a_damaged_file_in_the_cache_is_noticed(server):
-    address, folder, _ = server
+    address, _folder, _ = server
     path = weights.cached(f"{address}/weights.pth", SHA256)
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(UserError, match=r"weights\.pth: damaged or incomplete: delete it"):

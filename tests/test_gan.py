@@ -1,5 +1,7 @@
 """GAN and conditional GAN: sampling, penalties, clipping, and training steps against PyTorch."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +10,13 @@ from devices import configure
 from test_inference import _save
 
 import gan_xla
-from gan_xla import gans, images, losses, settings
+from gan_xla import gans, images, losses
 from gan_xla.errors import UserError
+from gan_xla.inference.sample import between
 from gan_xla.main import main
-from gan_xla.sample import between
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 SIZE, BATCH, CLASSES = 8, 6, ("one", "two", "three")
 
@@ -163,7 +166,7 @@ def test_one_step_equals_pytorchs_in_float64(name):
             super().__init__()
             self.embedding = nn.Embedding(classes, embedding) if classes else None
             layers = []
-            for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            for i, (a, b) in enumerate(itertools.pairwise(sizes)):
                 layers += [nn.Linear(a + (embedding if i == 0 else 0), b)]
                 if i < len(sizes) - 2:
                     layers += [nn.BatchNorm1d(b)] * (norm and i > 0) + [nn.LeakyReLU(slope)]

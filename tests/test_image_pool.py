@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_xla import image_pool
 from gan_xla.contract import Ctx
+from gan_xla.run import image_pool
 
 
 def _fill(size: int, batch: int, steps: int):
@@ -29,7 +29,7 @@ def test_until_it_is_full_the_pool_shows_what_it_stores():
 
 
 def test_half_of_what_is_shown_is_from_the_history():
-    shown, pool = _fill(size=50, batch=1, steps=4000)
+    shown, _pool = _fill(size=50, batch=1, steps=4000)
     later = np.arange(4000) >= 50
     earlier = shown != np.arange(4000)
     assert not earlier[~later].any()
@@ -45,5 +45,5 @@ def test_an_image_leaves_the_pool_when_it_is_shown_and_is_shown_from_it_once():
 
 
 def test_the_batch_size_does_not_matter_to_the_order_of_storing():
-    shown, pool = _fill(size=6, batch=6, steps=1)
+    _shown, pool = _fill(size=6, batch=6, steps=1)
     np.testing.assert_array_equal(pool.images["x_AB"].ravel(), np.arange(6))

@@ -19,18 +19,19 @@ import numpy as np
 import pytest
 
 import gan_xla
-from gan_xla import data, images, nets, settings
+from gan_xla import data, images, nets
 from gan_xla.main import main
 from gan_xla.published import junyanz, layout, sktbrain, yunjey
+from gan_xla.run import settings
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-from torch_networks import randomise  # noqa: E402
+from torch import nn
+from torch_networks import randomise
 
-from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet  # noqa: E402
-from experiments.benchmarks.torch_discogan import Discriminator, Generator  # noqa: E402
-from experiments.benchmarks.torch_pix2pix import UNet  # noqa: E402
-from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator  # noqa: E402
+from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet
+from experiments.benchmarks.torch_discogan import Discriminator, Generator
+from experiments.benchmarks.torch_pix2pix import UNet
+from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator
 
 KEYS = json.loads(Path(__file__).with_name("torch_keys.json").read_text())
 FORMS = {"junyanz": junyanz, "yunjey": yunjey, "stargan": yunjey, "discogan": sktbrain}

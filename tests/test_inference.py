@@ -13,11 +13,12 @@ from devices import configure
 import gan_xla
 from experiments import common
 from experiments.benchmarks import inference
-from gan_xla import gans, images, settings
-from gan_xla.checkpoint import Checkpoints
+from gan_xla import gans, images
 from gan_xla.errors import UserError
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run.state import create, optimizers
 
 
 def _save(workdir, config):

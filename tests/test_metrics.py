@@ -9,8 +9,8 @@ import pytest
 from scipy import special
 
 from gan_xla.errors import UserError
-from gan_xla.evaluation import frechet, inception_score, inputs, kernel, manifold
-from gan_xla.evaluation.frechet import Moments
+from gan_xla.evaluation.metrics import frechet, inception_score, inputs, kernel, manifold
+from gan_xla.evaluation.metrics.frechet import Moments
 
 D = 6
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from gan_xla.errors import UserError
-from gan_xla.evaluation import diversity, segmentation, sharpness, similarity
+from gan_xla.evaluation.metrics import diversity, segmentation, sharpness, similarity
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_sharpness_of_white_noise_is_the_area_outside_the_circle(draws):
 def test_sharpness_ignores_contrast_and_the_step_between_opposite_edges(draws):
     x = pictures(draws, 3, (32, 32), 1) // 4
     np.testing.assert_allclose(sharpness.sharpness(4 * x), sharpness.sharpness(x), rtol=1e-9)
-    ramp = np.broadcast_to(4 * np.arange(64, dtype=np.uint8)[:, None], (1, 64, 64, 1)[:2] + (64, 1)).copy()
+    ramp = np.broadcast_to(4 * np.arange(64, dtype=np.uint8)[:, None], (*(1, 64, 64, 1)[:2], 64, 1)).copy()
     assert sharpness.sharpness(ramp)[0] < 1e-3
     assert sharpness.sharpness(np.full((2, 16, 16, 3), 200, np.uint8)).tolist() == [0, 0]
 

@@ -17,12 +17,12 @@ from gan_xla import nets
 from gan_xla.nets import blocks, patchgan, resnet, stargan, unet_pix2pix
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-from torch_networks import flax_variables, randomise  # noqa: E402
+from torch import nn
+from torch_networks import flax_variables, randomise
 
-from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet  # noqa: E402
-from experiments.benchmarks.torch_pix2pix import UNet  # noqa: E402
-from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator  # noqa: E402
+from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet
+from experiments.benchmarks.torch_pix2pix import UNet
+from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator
 
 KEYS = json.loads(Path(__file__).with_name("torch_keys.json").read_text())
 

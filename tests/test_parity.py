@@ -7,13 +7,13 @@ import pytest
 from devices import configure
 
 from gan_xla import gans
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 torch = pytest.importorskip("torch")
-from torch_networks import flax_variables  # noqa: E402
+from torch_networks import flax_variables
 
-from experiments.benchmarks import torch_common, torch_cyclegan, torch_discogan, torch_pix2pix  # noqa: E402
+from experiments.benchmarks import torch_common, torch_cyclegan, torch_discogan, torch_pix2pix
 
 SIZE, BATCH, STEPS = 16, 5, 3
 

@@ -1,5 +1,7 @@
 """PGGAN: its phases, what fades, resuming within a fade, a step against PyTorch."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +9,15 @@ import pytest
 from test_main import _assert_same_state, _command, _metrics
 
 import gan_xla
-from gan_xla import data, gans, nets, settings
+from gan_xla import data, gans, nets
 from gan_xla.contract import Ctx, Phase
 from gan_xla.data import pipeline
 from gan_xla.errors import UserError
 from gan_xla.gans.pggan import Growth, _fooled, phases, real
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 PAPER = Growth(4, 600_000, 600_000, ((4, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)))
 
@@ -25,7 +28,7 @@ def test_the_papers_schedule_shows_600k_images_in_each_fade_and_after_it():
     assert [phase.batch_size for phase in levels] == [128, 128, 128, 64, 32, 16, 8, 4, 4]
     assert levels[0] == Phase(0, 128, 0, 4, 0, resets=False), "the first level has no fade"
     assert levels[1] == Phase(4688, 128, 4688 * 128, 8, 2 * 4688, resets=True)
-    shown = [(later.start - phase.start) * phase.batch_size for phase, later in zip(levels, levels[1:], strict=False)]
+    shown = [(later.start - phase.start) * phase.batch_size for phase, later in itertools.pairwise(levels)]
     assert shown[0] == pytest.approx(600_000, abs=128) and shown[5] == pytest.approx(1_200_000, abs=16)
     assert length == levels[-1].start + 300_000
 

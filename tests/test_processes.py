@@ -15,9 +15,10 @@ from devices import difference
 from test_main import _command, _metrics, _wait_for
 
 import gan_xla
-from gan_xla import gans, settings
-from gan_xla.checkpoint import Checkpoints
-from gan_xla.state import create, optimizers
+from gan_xla import gans
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run.state import create, optimizers
 
 ROOT = Path(__file__).parent.parent
 SMALL = ("--config.train.batch_size=8", "--config.optimizer.schedule=constant")
@@ -56,7 +57,7 @@ def _state64(workdir):
         like = jax.eval_shape(
             lambda: create(gans.build(config), optimizers(config.optimizer, config.train.steps), config.seed)
         )
-        wide = lambda x: jax.ShapeDtypeStruct(x.shape, np.float64 if x.dtype == np.float32 else x.dtype)  # noqa: E731
+        wide = lambda x: jax.ShapeDtypeStruct(x.shape, np.float64 if x.dtype == np.float32 else x.dtype)
         with Checkpoints(workdir, read_only=True) as checkpoints:
             return checkpoints.load("last", jax.tree.map(wide, like))[1]
 

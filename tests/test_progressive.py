@@ -160,12 +160,12 @@ def test_the_gradient_penalty_has_the_derivative_of_finite_differences():
     _, x = _inputs(1)
 
     def penalty(params):
-        critic = lambda x: D.apply({"params": params}, x, 1, 0.3)[0]  # noqa: E731
+        critic = lambda x: D.apply({"params": params}, x, 1, 0.3)[0]
         return losses.gradient_penalty(critic, x[:4], x[4:], keys)
 
     generator = np.random.default_rng(1)
     direction = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape), _params(D))
-    moved = lambda h: jax.tree.map(lambda p, d: p + h * d, _params(D), direction)  # noqa: E731
+    moved = lambda h: jax.tree.map(lambda p, d: p + h * d, _params(D), direction)
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[moved(h) for h in (-1e-6, 0.0, 1e-6)])
         values, gradients = jax.jit(jax.vmap(jax.value_and_grad(penalty)))(stacked)

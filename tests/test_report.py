@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-from browser import browse  # noqa: F401, a fixture
 from devices import configure
 from scipy.stats import binomtest
 from test_inference import _save
@@ -104,7 +103,7 @@ def test_a_report_that_cannot_be_written_does_not_fail_a_finished_run(tmp_path, 
     assert not (tmp_path / "report.html").exists()
 
 
-def test_the_slider_moves_by_keyboard_through_the_pictures_of_the_run(browse, trained):  # noqa: F811
+def test_the_slider_moves_by_keyboard_through_the_pictures_of_the_run(browse, trained):
     tab, seen = browse()
     tab.goto((trained / "report.html").as_uri())
     slider, shown = tab.locator("#step"), tab.locator(".shots img:visible")
@@ -119,7 +118,7 @@ def test_the_slider_moves_by_keyboard_through_the_pictures_of_the_run(browse, tr
     assert tab.locator(".chart").count() >= 6 and seen.quiet, seen
 
 
-def test_a_report_says_what_is_known_and_escapes_all_of_it(browse, pages):  # noqa: F811
+def test_a_report_says_what_is_known_and_escapes_all_of_it(browse, pages):
     tab, seen = browse()
     tab.goto(pages["report"].as_uri())
     assert tab.title() == f"{HOSTILE}: report" and tab.inner_text("h1") == HOSTILE
@@ -138,7 +137,7 @@ def test_a_report_says_what_is_known_and_escapes_all_of_it(browse, pages):  # no
     assert seen.quiet, seen
 
 
-def test_pages_fit_a_phone_in_the_light_and_in_the_dark(browse, pages):  # noqa: F811
+def test_pages_fit_a_phone_in_the_light_and_in_the_dark(browse, pages):
     grounds = set()
     for scheme in ("light", "dark"):
         tab, seen = browse(color_scheme=scheme, reduced_motion="reduce", viewport={"width": 360, "height": 740})
@@ -152,7 +151,7 @@ def test_pages_fit_a_phone_in_the_light_and_in_the_dark(browse, pages):  # noqa:
     assert len(grounds) == 2
 
 
-def test_pages_forbid_themselves_the_network(browse, pages, tmp_path):  # noqa: F811
+def test_pages_forbid_themselves_the_network(browse, pages, tmp_path):
     text = pages["report"].read_text()
     assert not re.search(r'(?:src|href)="(?!data:|#)', text)
     (tmp_path / "page.html").write_text(text.replace("</main>", '<img src="https://example.com/x.png"></main>'))
@@ -161,7 +160,7 @@ def test_pages_forbid_themselves_the_network(browse, pages, tmp_path):  # noqa: 
     assert "Content Security Policy" in seen.errors[0]
 
 
-def test_a_comparison_has_one_slider_common_curves_and_the_differences(browse, pages, trained):  # noqa: F811
+def test_a_comparison_has_one_slider_common_curves_and_the_differences(browse, pages, trained):
     tab, seen = browse()
     tab.goto(pages["compare"].as_uri())
     tab.locator("#step").press("Home")
@@ -179,7 +178,7 @@ def test_a_comparison_has_one_slider_common_curves_and_the_differences(browse, p
     assert seen.quiet, seen
 
 
-def test_the_blind_test_tells_nothing_until_the_end_and_keeps_and_saves_the_answers(browse, pages, tmp_path):  # noqa: F811
+def test_the_blind_test_tells_nothing_until_the_end_and_keeps_and_saves_the_answers(browse, pages, tmp_path):
     tab, seen = browse()
     tab.goto(pages["blind"].as_uri())
     tab.get_by_role("button", name="Begin").click()
@@ -222,7 +221,7 @@ def _compare_rates(rows, rates):
         )
 
 
-def test_without_storage_the_blind_test_says_so_and_goes_on(browse, pages):  # noqa: F811
+def test_without_storage_the_blind_test_says_so_and_goes_on(browse, pages):
     tab, seen = browse()
     tab.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })")
     tab.goto(pages["blind"].as_uri())
@@ -256,7 +255,7 @@ def test_blind_pairs_are_of_the_same_input_on_sides_that_the_seed_draws(trained,
 @pytest.fixture
 def young(tmp_path):
     """A run that has its config alone."""
-    from gan_xla import settings
+    from gan_xla.run import settings
 
     settings.freeze(_config("discogan"), tmp_path / "young")
     return tmp_path / "young"
@@ -361,7 +360,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("flags, message", MISTAKES.values(), ids=MISTAKES)
 def test_mistakes_are_one_clear_line_and_nothing_is_written(flags, message, trained, other, tmp_path, capsys):
-    from gan_xla import settings
+    from gan_xla.run import settings
 
     settings.freeze(_config("discogan", size=32), tmp_path / "far")
     before = sorted(tmp_path.rglob("*"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import gan_xla
-from gan_xla import data, parallel
+from gan_xla import data, devices
 from gan_xla.data import pipeline
 from gan_xla.data.resident import Resident
 from gan_xla.errors import UserError
@@ -54,7 +54,7 @@ def test_equal_the_hosts_batches(case, steps_per_call):
 
     def shown(**more):
         others = [part.train for part in source.others]
-        return map(parallel.shard, pipeline.batches(source.train, others=others, **options, **more))
+        return map(devices.shard, pipeline.batches(source.train, others=others, **options, **more))
 
     resident = Resident(source, options["image_size"], options["flip"])
     found = resident.batches(shown(draws=True), options["start"], options.get("resolution"))
@@ -70,7 +70,7 @@ def test_data_that_do_not_fit_are_refused_before_they_are_read(monkeypatch):
         def read(self, indices):
             raise AssertionError("read")
 
-    monkeypatch.setattr(parallel, "memory", lambda: 1000)
+    monkeypatch.setattr(devices, "memory", lambda: 1000)
     with pytest.raises(UserError, match=r"data.on_device: the training data take 0.0 GiB, more than half"):
         Resident(dataset((Unread(x_A=images(20)),)), 12, False)
 

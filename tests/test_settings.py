@@ -7,9 +7,11 @@ import ml_collections
 import pytest
 
 import gan_xla
-from gan_xla import data, limits, nets, settings, step
+from gan_xla import data, nets
 from gan_xla.errors import UserError
 from gan_xla.main import main
+from gan_xla.run import limits, settings
+from gan_xla.training import step
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_xla.data import builtin
-from gan_xla.evaluation.sliced_wasserstein import _distance, _double, laplacian_pyramid, sliced_wasserstein
+from gan_xla.data.sources import builtin
+from gan_xla.evaluation.metrics.sliced_wasserstein import _distance, _double, laplacian_pyramid, sliced_wasserstein
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import gan_xla
 from gan_xla import gans, images, losses
 from gan_xla.contract import Ctx
 from gan_xla.errors import UserError
-from gan_xla.label_space import LabelSet, LabelSpace
+from gan_xla.labels import LabelSet, LabelSpace
 from gan_xla.main import main
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 HAIR = LabelSet("celeba", ("black", "blond", "male"), exclusive=(("black", "blond"),))
 FACES = LabelSet("rafd", ("angry", "happy"), exclusive=(("angry", "happy"),))
@@ -128,7 +128,7 @@ def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
             np.testing.assert_allclose(logs["loss/D"], losses[0], rtol=1e-9)
         np.testing.assert_allclose(logs["loss/G"], losses[1], rtol=1e-9)
         for mine, net in ((state.gen.params, trainer.g), (state.disc.params, trainer.d)):
-            compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)  # noqa: E731
+            compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
             jax.tree.map(compare, mine, flax_variables(net)[0])
 
 

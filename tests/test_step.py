@@ -8,8 +8,8 @@ from devices import configure, difference
 
 from gan_xla import gans
 from gan_xla.errors import UserError
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from gan_xla import data, images
-from gan_xla.data import attributes, builtin, pipeline
-from gan_xla.data.tfds import TFRecords
+from gan_xla.data import attributes, pipeline
+from gan_xla.data.sources import builtin
+from gan_xla.data.sources.tfds import TFRecords
 from gan_xla.errors import UserError
 
 

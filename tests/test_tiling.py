@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_xla import tiling
 from gan_xla.errors import UserError
+from gan_xla.inference import tiling
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (150, 101, 3), np.uint8)
 

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_xla import torch_file
 from gan_xla.errors import UserError
+from gan_xla.published import torch_file
 
 BOTH = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 
@@ -43,7 +43,8 @@ class Pickler(pickle._Pickler):
 
     def save_reduce(self, function, arguments, *rest, **options):
         if not isinstance(function, Named.Global):
-            return super().save_reduce(function, arguments, *rest, **options)
+            super().save_reduce(function, arguments, *rest, **options)
+            return
         self.save(function)
         self.save(arguments)
         self.write(pickle.REDUCE)
@@ -214,7 +215,7 @@ def test_big_endian_machines_files_are_read(tmp_path):
         ("builtins.getattr", [{}, "items"]),
         ("torch.FloatStorage.__class__", []),
         ("torch._utils._rebuild_device_tensor_from_numpy", []),
-        ("gan_xla.torch_file._array", []),
+        ("gan_xla.published.torch_file._array", []),
         ("collections.namedtuple", ["x", "y"]),
     ],
 )

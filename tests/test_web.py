@@ -8,14 +8,13 @@ import threading
 
 import numpy as np
 import pytest
-from browser import browse  # noqa: F401, a fixture
 from devices import configure
 from PIL import Image
 from test_inference import _save
 
 import gan_xla
-from gan_xla import images, npm
-from gan_xla.export import web
+from gan_xla import images
+from gan_xla.export import npm, web
 from gan_xla.main import main
 
 ON = "boxes => boxes.filter(box => box.checked).map(box => box.parentElement.textContent.trim())"
@@ -87,7 +86,7 @@ def _photo(path, size=(40, 23), **options):
 
 
 @pytest.mark.parametrize("opened", ["served", "from a file"])
-def test_the_page_shows_what_the_model_makes(opened, pages, address, models, tmp_path, browse):  # noqa: F811
+def test_the_page_shows_what_the_model_makes(opened, pages, address, models, tmp_path, browse):
     model, picture = models["discogan"], np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     images.write(tmp_path / "one.png", picture)
     page, seen = browse()
@@ -107,7 +106,7 @@ def test_the_page_shows_what_the_model_makes(opened, pages, address, models, tmp
     assert seen.quiet, seen
 
 
-def test_photographs_are_turned_laid_on_the_background_and_fitted_as_in_python(address, models, tmp_path, browse):  # noqa: F811
+def test_photographs_are_turned_laid_on_the_background_and_fitted_as_in_python(address, models, tmp_path, browse):
     turned = Image.Exif()
     turned[0x0112] = 6  # the camera was held upright
     files = (
@@ -129,7 +128,7 @@ def test_photographs_are_turned_laid_on_the_background_and_fitted_as_in_python(a
     assert seen.quiet, seen
 
 
-def test_labels_are_chosen_by_boxes_of_which_impossible_ones_go_off(address, models, tmp_path, browse):  # noqa: F811
+def test_labels_are_chosen_by_boxes_of_which_impossible_ones_go_off(address, models, tmp_path, browse):
     model = models["stargan_joint"]
     picture = np.random.default_rng(0).integers(0, 256, (16, 16, 1), np.uint8)
     images.write(tmp_path / "one.png", picture)
@@ -150,7 +149,7 @@ def test_labels_are_chosen_by_boxes_of_which_impossible_ones_go_off(address, mod
     assert seen.quiet, seen
 
 
-def test_networks_of_any_size_keep_the_shape_of_the_image(address, models, tmp_path, browse):  # noqa: F811
+def test_networks_of_any_size_keep_the_shape_of_the_image(address, models, tmp_path, browse):
     page, seen = browse()
     _open(page, f"{address}/cyclegan/", _photo(tmp_path / "wide.png", (40, 24)))
     expected = models["cyclegan"].translate(images.read(tmp_path / "wide.png")[None])[0].astype(int)
@@ -161,7 +160,7 @@ def test_networks_of_any_size_keep_the_shape_of_the_image(address, models, tmp_p
     assert seen.quiet, seen
 
 
-def test_the_keyboard_a_dropped_file_a_phone_and_the_dark_work(address, tmp_path, browse):  # noqa: F811
+def test_the_keyboard_a_dropped_file_a_phone_and_the_dark_work(address, tmp_path, browse):
     page, seen = browse(color_scheme="dark", has_touch=True, viewport={"width": 360, "height": 640})
     _open(page, f"{address}/discogan/")
     found = set()
@@ -184,7 +183,7 @@ def test_the_keyboard_a_dropped_file_a_phone_and_the_dark_work(address, tmp_path
     assert seen.quiet, seen
 
 
-def test_what_goes_wrong_is_said_on_the_page(pages, tmp_path, browse):  # noqa: F811
+def test_what_goes_wrong_is_said_on_the_page(pages, tmp_path, browse):
     (tmp_path / "notes.png").write_text("not an image")
     page, seen = browse()
     _open(page, (pages / "discogan" / "index.html").as_uri())

@@ -12,7 +12,7 @@ from devices import configure
 from test_inference import _save
 
 import gan_xla
-from gan_xla import settings
+from gan_xla.run import settings
 
 ROOT = Path(__file__).parent.parent
 DIGITS = tuple("0123456789")

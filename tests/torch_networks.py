@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
+from torch import nn
 
 
 def flax_variables(model) -> tuple[dict, dict]:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 def tensors(params: dict, requires_grad: bool = False) -> dict:
     """Our tree of arrays as one of tensors."""
-    make = lambda leaf: torch.tensor(leaf, requires_grad=requires_grad)  # noqa: E731
+    make = lambda leaf: torch.tensor(leaf, requires_grad=requires_grad)
     return {name: {leaf: make(value) for leaf, value in layer.items()} for name, layer in params.items()}
 
 
@@ -44,7 +44,7 @@ def generate(params, z, alpha):
 
 def judge(params, x, alpha):
     """[n, 3, 16, 16] -> [n, 1 + labels]; groups of 4."""
-    act = lambda name, x: F.leaky_relu(_layer(params, name, x), 0.2)  # noqa: E731
+    act = lambda name, x: F.leaky_relu(_layer(params, name, x), 0.2)
     old = act("8x8_rgb", F.avg_pool2d(x, 2))
     x = act("16x16_down", act("16x16_conv", act("16x16_rgb", x)))
     x = torch.lerp(old, F.avg_pool2d(x, 2), alpha)

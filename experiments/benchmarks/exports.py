@@ -21,8 +21,10 @@ import jax
 import numpy as np
 
 from experiments import common
-from gan_xla import gans, inference, state
+from gan_xla import gans
 from gan_xla.export import onnx, savedmodel, stablehlo
+from gan_xla.inference.model import Model, variables
+from gan_xla.run import state
 
 Call = Callable[[np.ndarray], np.ndarray]
 
@@ -49,12 +51,12 @@ def _savedmodel(path: Path) -> Call:
 FORMATS = {"stablehlo": (stablehlo, _stablehlo), "onnx": (onnx, _onnx), "savedmodel": (savedmodel, _savedmodel)}
 
 
-def _model(name: str) -> inference.Model:
+def _model(name: str) -> Model:
     """An untrained one."""
     config = common.configure(name, {})
     gan = gans.build(config)
     made = state.create(gan, state.optimizers(config.optimizer, config.train.steps or 1), 0)
-    return inference.Model(gan, config, 0, inference.variables(made))
+    return Model(gan, config, 0, variables(made))
 
 
 def _first(load: Callable[[], Call], x: np.ndarray) -> tuple[Call, float]:
@@ -64,7 +66,7 @@ def _first(load: Callable[[], Call], x: np.ndarray) -> tuple[Call, float]:
     return call, time.perf_counter() - start
 
 
-def measure(model: inference.Model, directory: Path, rounds: int) -> dict[str, tuple[float, float, float]]:
+def measure(model: Model, directory: Path, rounds: int) -> dict[str, tuple[float, float, float]]:
     """MB, seconds to load and seconds for an image, by format; and of "jit", whose MB are those of the parameters."""
     size, direction = model.config.data.image_size, model.directions[0]
     x = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)

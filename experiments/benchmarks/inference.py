@@ -22,9 +22,10 @@ import numpy as np
 
 import gan_xla
 from experiments import common
-from gan_xla import data, images, tiling
+from gan_xla import data, images
 from gan_xla.errors import UserError
-from gan_xla.inference import Model
+from gan_xla.inference import tiling
+from gan_xla.inference.model import Model
 
 PEAK = (
     "import resource, sys; from gan_xla.main import main; code = main(sys.argv); "

@@ -9,12 +9,12 @@ import numpy as np
 
 from experiments.benchmarks.race import Contestant, memory_mb
 from experiments.benchmarks.workload import Workload
-from gan_xla import gans, parallel
+from gan_xla import devices, gans
 from gan_xla.contract import Gan, Phase
 from gan_xla.errors import UserError
 from gan_xla.nets import convolution
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 PRODUCT = {"cpu": 2048}  # rows and columns of the matrices, by platform
 LARGE = 8192
@@ -59,18 +59,18 @@ def make(workload: Workload) -> Contestant:
     Raises:
       UserError: as `Workload.config` and `gans.build`, no phase of that size, or a batch of no whole parts.
     """
-    config, devices = workload.config(), jax.local_devices()[:1]
-    gan = gans.build(config, axis_name=parallel.AXIS)
+    config, chosen = workload.config(), jax.local_devices()[:1]
+    gan = gans.build(config, axis_name=devices.AXIS)
     phase = phase_of(gan, workload)
-    parallel.rows(workload.batch_size, config.train.accumulate, devices)
+    devices.rows(workload.batch_size, config.train.accumulate, chosen)
     optimizer = optimizers(config.optimizer, config.train.steps or gan.length)
     state = create(gan, optimizer, config.seed).replace(step=jnp.asarray(phase.start, jnp.int32))
     batch = workload.batch(config, gan.labels.size if gan.labels else 0)
     batch["index"] = np.arange(workload.batch_size, dtype=np.int32)
     stacked = {name: np.stack([x] * len(gan.turns)) for name, x in batch.items()}
-    batches = parallel.shard(stacked, devices)
-    step = make_step(gan, optimizer, gan.turns, parallel.AXIS, phase, config.train.accumulate)
-    program = parallel.map_step(step, devices)
+    batches = devices.shard(stacked, chosen)
+    step = make_step(gan, optimizer, gan.turns, devices.AXIS, phase, config.train.accumulate)
+    program = devices.map_step(step, chosen)
 
     def play():
         nonlocal state
@@ -78,7 +78,7 @@ def make(workload: Workload) -> Contestant:
         jax.block_until_ready((state, logs))
 
     def facts():
-        peak = _peak_mb(devices[0])  # before another program is traced
+        peak = _peak_mb(chosen[0])  # before another program is traced
         return {"peak_memory_mb": peak, "gflop_per_step": gflop(config, phase, stacked), **describe()}
 
     return Contestant({"step": play}, facts)

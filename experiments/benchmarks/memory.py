@@ -22,8 +22,8 @@ from experiments.benchmarks import jax_side
 from experiments.benchmarks.workload import Workload
 from gan_xla import gans
 from gan_xla.nets import convolution
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 MB = 2**20
 

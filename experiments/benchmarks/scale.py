@@ -30,11 +30,12 @@ import numpy as np
 
 from experiments import common
 from experiments.benchmarks.collectives import Traffic, traffic
-from gan_xla import gans, parallel, settings
+from gan_xla import devices, gans
 from gan_xla.errors import UserError
 from gan_xla.nets import convolution
-from gan_xla.state import create, optimizers
-from gan_xla.step import make_step
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import make_step
 
 # Measuring.
 
@@ -90,19 +91,19 @@ def _size(tree: Any) -> int:
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
-def _worker(job: Job, devices: int, processes: int, number: int, port: int, pipe: Connection) -> None:
+def _worker(job: Job, count: int, processes: int, number: int, port: int, pipe: Connection) -> None:
     """Sends the step's traffic (process 0), then (wall, CPU) seconds of a step for each message."""
-    flags = f"--xla_force_host_platform_device_count={devices // processes}"
+    flags = f"--xla_force_host_platform_device_count={count // processes}"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"  # read when the first device is asked for
     jax.config.update("jax_platforms", "cpu")
-    parallel.use_compilation_cache()
+    devices.use_compilation_cache()
     try:
         if processes > 1:
-            parallel.start(f"127.0.0.1:{port}", processes, number)
-        config, step, state = job.build(parallel.AXIS)
-        rows, state = parallel.rows(job.batch_size, config.train.accumulate), state()
-        batches = parallel.shard({name: x[:, rows] for name, x in job.batches(config).items()})
-        program = parallel.map_step(step)
+            devices.start(f"127.0.0.1:{port}", processes, number)
+        config, step, state = job.build(devices.AXIS)
+        rows, state = devices.rows(job.batch_size, config.train.accumulate), state()
+        batches = devices.shard({name: x[:, rows] for name, x in job.batches(config).items()})
+        program = devices.map_step(step)
         shapes = {x.shape for x in jax.tree.leaves((state.gen.params, state.disc.params))}
         # All compile the same program.
         pipe.send(traffic(program.lower(state, batches).compile().as_text(), shapes) if number == 0 else None)
@@ -119,8 +120,8 @@ def _worker(job: Job, devices: int, processes: int, number: int, port: int, pipe
 class Team:
     """The processes that share the devices of one setting, waiting for their next step."""
 
-    def __init__(self, job: Job, devices: int, processes: int):
-        self.devices, self.processes = devices, processes
+    def __init__(self, job: Job, count: int, processes: int):
+        self.devices, self.processes = count, processes
         context = multiprocessing.get_context("spawn")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -128,7 +129,7 @@ class Team:
         self._pipes, self._members = [], []
         for number in range(processes):
             pipe, other = context.Pipe()
-            member = context.Process(target=_worker, args=(job, devices, processes, number, port, other), daemon=True)
+            member = context.Process(target=_worker, args=(job, count, processes, number, port, other), daemon=True)
             member.start()
             other.close()
             self._pipes.append(pipe)
@@ -160,8 +161,8 @@ def measure(job: Job, places: Sequence[tuple[int, int]], steps: int) -> list[dic
       UserError: an impossible config, or a batch that the devices of a setting cannot share.
     """
     config = job.build(None)[0]
-    for devices, _ in places:
-        parallel.rows(job.batch_size, config.train.accumulate, [None] * devices)
+    for count, _ in places:
+        devices.rows(job.batch_size, config.train.accumulate, [None] * count)
     minimum, teams = job.minimum(), [Team(job, *place) for place in places]
     # The first step compiles, or reads the program from the cache.
     rounds = [[team.step() for team in teams] for _ in range(steps + 1 if steps else 0)][1:]
@@ -292,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(projections())
         return
     job = Job(args.config, tuple(args.set), args.batch_size)
-    alone = [(devices, 1) for devices in _numbers("devices", args.devices)]
+    alone = [(count, 1) for count in _numbers("devices", args.devices)]
     places = dict.fromkeys([*alone, *((number, number) for number in _numbers("processes", args.processes))])
     if args.steps < 0 or not places:
         raise UserError(f"--steps={args.steps}: must be 0 or more, and --devices or --processes must not be empty")

@@ -19,25 +19,26 @@ import jax
 import numpy as np
 
 from experiments import common
-from gan_xla import gans, parallel, settings
-from gan_xla.state import create, optimizers
-from gan_xla.step import for_seeds, make_step
+from gan_xla import devices, gans
+from gan_xla.run import settings
+from gan_xla.run.state import create, optimizers
+from gan_xla.training.step import for_seeds, make_step
 
 
 def player(spec: str, seeds: int) -> tuple[Callable[[], None], int]:
     """One call of the run of `seeds` seeds, and its steps."""
     config = settings.load(spec)
     train, channels = config.train, config.data.channels
-    gan = gans.build(config, axis_name=parallel.AXIS)
+    gan = gans.build(config, axis_name=devices.AXIS)
     optimizer = optimizers(config.optimizer, train.steps)
     state = create(gan, optimizer, config.seed, seeds)
-    step = make_step(gan, optimizer, gan.turns, parallel.AXIS)
-    devices = jax.local_devices()[:1]
-    program = parallel.map_step(for_seeds(step) if seeds > 1 else step, devices)
+    step = make_step(gan, optimizer, gan.turns, devices.AXIS)
+    chosen = jax.local_devices()[:1]
+    program = devices.map_step(for_seeds(step) if seeds > 1 else step, chosen)
     generator, k, n = np.random.default_rng(0), train.steps_per_call, train.batch_size
     many = (seeds,) if seeds > 1 else ()
     batch = {name: generator.normal(size=(k, n, *many, channels)).astype(np.float32) for name in ("x_A", "x_B")}
-    batch = parallel.shard(batch | {"index": np.tile(np.arange(n, dtype=np.int32), (k, 1))}, devices)
+    batch = devices.shard(batch | {"index": np.tile(np.arange(n, dtype=np.int32), (k, 1))}, chosen)
 
     def play():
         nonlocal state
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=100, help="default %(default)s")
     parser.add_argument("--steps", type=int, default=7, help="calls measured (default %(default)s)")
     options = parser.parse_args(argv)
-    parallel.use_compilation_cache()
+    devices.use_compilation_cache()
     (one, k), (many, _) = player(options.config, 1), player(options.config, options.seeds)
     one(), many()
     times = [(_seconds(one) / k, _seconds(many) / k) for _ in range(options.steps)]

@@ -9,10 +9,10 @@ from typing import NamedTuple
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-import ml_collections  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import ml_collections
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 
 class Setup(NamedTuple):

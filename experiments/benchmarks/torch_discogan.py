@@ -4,6 +4,8 @@ Networks of Kim et al., "Learning to Discover Cross-Domain Relations with Genera
 Adversarial Networks" (2017), with the parameter names of the authors' checkpoints.
 """
 
+import itertools
+
 import ml_collections
 import torch
 from torch import nn
@@ -28,7 +30,7 @@ class Generator(nn.Module):
         super().__init__()
         widths = channels(size, width)
         layers = [nn.Conv2d(3, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
-        for c_in, c_out in zip(widths[:-1], widths[1:]):
+        for c_in, c_out in itertools.pairwise(widths):
             layers += [nn.Conv2d(c_in, c_out, 4, 2, 1, bias=False), nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2)]
         if bottleneck is not None:
             layers += [nn.Conv2d(widths[-1], bottleneck, 4, bias=False), nn.BatchNorm2d(bottleneck), nn.LeakyReLU(0.2)]

@@ -9,8 +9,8 @@ import ml_collections
 
 from experiments.benchmarks.race import Contestant, memory_mb
 from experiments.benchmarks.workload import Workload
-from gan_xla import settings
 from gan_xla.errors import UserError
+from gan_xla.run import settings
 
 # Methods that have a `trainer` in torch_METHOD.py, with the fields that it reads; others are as in the shipped config.
 WIDTHS = ("model.generator.width", "model.discriminator.width")

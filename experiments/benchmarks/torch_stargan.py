@@ -25,7 +25,7 @@ class StarGenerator(nn.Module):
 
         def block(c):
             block = nn.Module()
-            half = lambda: (nn.Conv2d(c, c, 3, 1, 1, bias=False), norm(c))  # noqa: E731
+            half = lambda: (nn.Conv2d(c, c, 3, 1, 1, bias=False), norm(c))
             block.main = nn.Sequential(*half(), nn.ReLU(), *half())
             block.forward = lambda x: x + block.main(x)
             return block

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import ml_collections
 import numpy as np
 
-from gan_xla import settings
 from gan_xla.errors import UserError
+from gan_xla.run import settings
 
 CLASSES = tuple(f"class {number}" for number in range(10))  # as many as MNIST's, in place of a data set's own
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_xla import images, npm
+from gan_xla import images
 from gan_xla.errors import UserError
+from gan_xla.export import npm
 
 FILES = ("icons.json", "chars.json", "info.json", "metadata.json", "package.json")
 

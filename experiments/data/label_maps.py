@@ -22,7 +22,7 @@ from experiments.common import run
 from experiments.data import emoji, icons, output
 from gan_xla import images
 from gan_xla.errors import UserError
-from gan_xla.evaluation import segmentation
+from gan_xla.evaluation.metrics import segmentation
 
 # name: (what is labelled so, what it is drawn with in a map)
 CLASSES = {

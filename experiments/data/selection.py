@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from experiments.data.furniture import Model
-from gan_xla.data import builtin
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 GROUPS = {

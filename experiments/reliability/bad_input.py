@@ -31,8 +31,8 @@ from PIL import Image
 
 from experiments import common
 from experiments.reliability import damage, mistakes
-from gan_xla import data, images, parallel
-from gan_xla.data import builtin
+from gan_xla import data, devices, images
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 from gan_xla.main import main as command
 
@@ -141,7 +141,7 @@ def _run(argv: Sequence[str], names: str) -> str:
 def try_configs(count: int, rng: random.Random, tally: Tally) -> None:
     """Gives `count` mistakes to the command line, each in a directory whose files must stay as they are."""
     trains = RuntimeError("no mistake: this would train")
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(parallel, "map_step", side_effect=trains):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(devices, "map_step", side_effect=trains):
         for number in range(count):
             case = Path(folder, str(number))
             case.mkdir()

@@ -26,12 +26,13 @@ import jax
 import numpy as np
 
 from experiments import common
-from gan_xla import gans, settings
-from gan_xla.checkpoint import Checkpoints, Damaged
-from gan_xla.state import create, optimizers
+from gan_xla import gans
+from gan_xla.run import settings
+from gan_xla.run.checkpoint import Checkpoints, Damaged
+from gan_xla.run.state import create, optimizers
 
 # Imported once and forked from, so that a life begins in less than a second.
-PRELOAD = ["gan_xla.train", "gan_xla.data.pipeline", "gan_xla.data.gmm", "gan_xla.gans.discogan", "flax.linen"]
+PRELOAD = ["gan_xla.training.train", "gan_xla.data.pipeline", "gan_xla.data.gmm", "gan_xla.gans.discogan", "flax.linen"]
 ENDLESS = 10**9
 DURING = 0.4  # share of the kills that wait for a checkpoint being written
 
@@ -95,7 +96,7 @@ def kill_once(context, workdir: Path, interval: int, draws: np.random.Generator)
     start, _ = newest(workdir) if (workdir / "config.json").exists() else (0, None)
     process = context.Process(target=live, args=(command(workdir, interval, ENDLESS), workdir.with_suffix(".log")))
     process.start()
-    writing = lambda: any((workdir / "checkpoints").glob("*tmp*"))  # noqa: E731
+    writing = lambda: any((workdir / "checkpoints").glob("*tmp*"))
     _await(lambda: max(logged(workdir), default=0) > start, process, 120)
     if draws.random() < DURING:
         _await(writing, process, 60)

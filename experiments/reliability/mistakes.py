@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_xla import images, settings
+from gan_xla import images
+from gan_xla.run import settings
 
 VARIANTS = ("", ":quick")
 WRONG = {

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from tensorflow_datasets import features as tfds_features
 
-from gan_xla.data.sources import ALL_LABELS, suggest
+from gan_xla.data.dataset import ALL_LABELS, suggest
 from gan_xla.errors import UserError
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_xla.data.sources import Arrays, Dataset, field
+from gan_xla.data.dataset import Arrays, Dataset, field
 from gan_xla.errors import UserError
 
 SIGMA = 0.1

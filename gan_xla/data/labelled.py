@@ -3,9 +3,9 @@
 import ml_collections
 import numpy as np
 
-from gan_xla.data.sources import Arrays, Dataset, Source, field
+from gan_xla.data.dataset import Arrays, Dataset, Source, field
 from gan_xla.errors import UserError
-from gan_xla.label_space import LabelSet, LabelSpace
+from gan_xla.labels import LabelSet, LabelSpace
 
 
 class Vectors:

@@ -22,9 +22,9 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from gan_xla.errors import UserError  # noqa: E402
+from gan_xla.errors import UserError
 
 # A call can be many batches of large images; two waiting ones keep the device busy.
 PREFETCH = 2

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data.sources import channel_count, field, sizes
+from gan_xla.data.dataset import channel_count, field, sizes
 from gan_xla.errors import UserError
 
 _log = logging.getLogger(__name__)

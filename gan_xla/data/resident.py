@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_xla import parallel
+from gan_xla import devices
 from gan_xla.contract import Array, Tree
-from gan_xla.data.sources import Dataset, Source
+from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
 
 SHARE = 0.5  # of a device's memory; the rest is for the training
@@ -32,7 +32,7 @@ class Resident:
     def __init__(self, dataset: Dataset, image_size: int, flip: bool):
         groups = [part.train for part in (dataset, *dataset.others)]
         _check_room(groups)
-        self._rows = parallel.replicate([_joined(sources) for sources in zip(*groups)])
+        self._rows = devices.replicate([_joined(sources) for sources in zip(*groups)])
         # A data set's rows come after those of the sets before it.
         lengths = np.asarray([[len(source) for source in group] for group in groups])
         self._before = np.cumsum(lengths, axis=0) - lengths
@@ -46,9 +46,7 @@ class Resident:
           first: the step of the first of them; data sets take turns with the steps.
           resolution: as the pipeline's.
         """
-        gather = parallel.map_rows(
-            partial(_gather, image_size=self._image_size, flip=self._flip, resolution=resolution)
-        )
+        gather = devices.map_rows(partial(_gather, image_size=self._image_size, flip=self._flip, resolution=resolution))
         for batch in draws:
             steps = batch["index"].shape[1]
             turn = np.arange(first, first + steps) % len(self._before)
@@ -72,7 +70,7 @@ def _check_room(groups: Sequence[Sequence[Source]]) -> None:
         (len(source), shape, dtype) for group in groups for source in group for shape, dtype in source.spec.values()
     ]
     needed = sum(length * int(np.prod(shape)) * dtype.itemsize for length, shape, dtype in rows)
-    room = parallel.memory()
+    room = devices.memory()
     if room is not None and needed > SHARE * room:
         raise UserError(
             f"data.on_device: the training data take {needed / 2**30:.1f} GiB, more than half of a device's "

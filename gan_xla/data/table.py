@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_xla.data.sources import ALL_LABELS, suggest
+from gan_xla.data.dataset import ALL_LABELS, suggest
 from gan_xla.errors import UserError
 
 _VALUES = {"1": True, "0": False, "-1": False, "true": True, "false": False, "yes": True, "no": False}

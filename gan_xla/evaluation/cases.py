@@ -11,12 +11,13 @@ import numpy as np
 
 from gan_xla import images
 from gan_xla.contract import Gan
-from gan_xla.data.sources import Dataset, Source
+from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
-from gan_xla.evaluation import heldout, inputs
+from gan_xla.evaluation import heldout
 from gan_xla.evaluation.features import chunks
-from gan_xla.evaluation.sliced_wasserstein import SMALLEST
-from gan_xla.inference import CHUNK, Model
+from gan_xla.evaluation.metrics import inputs
+from gan_xla.evaluation.metrics.sliced_wasserstein import SMALLEST
+from gan_xla.inference.model import CHUNK, Model
 
 FEATURES = ("fd", "kid", "prdc")
 PAIRS = ("l1", "psnr", "ssim", "ms_ssim", "lpips")

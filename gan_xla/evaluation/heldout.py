@@ -9,9 +9,9 @@ import numpy as np
 
 from gan_xla import data, images
 from gan_xla.contract import Gan
+from gan_xla.data.dataset import Dataset, Source, field
 from gan_xla.data.labelled import Vectors
 from gan_xla.data.reading import Images, Unreadable, forms
-from gan_xla.data.sources import Dataset, Source, field
 from gan_xla.errors import UserError
 
 SIDES = ("x_A", "x_B")

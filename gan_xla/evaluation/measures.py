@@ -7,10 +7,10 @@ import numpy as np
 
 from gan_xla.data import gmm
 from gan_xla.errors import UserError
-from gan_xla.evaluation import frechet, inception_score, inputs, kernel, manifold, mixture, similarity
 from gan_xla.evaluation.features import stlpips
+from gan_xla.evaluation.metrics import frechet, inception_score, inputs, kernel, manifold, mixture, similarity
+from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_xla.evaluation.readers import SIMILARITIES, Columns
-from gan_xla.evaluation.sliced_wasserstein import sliced_wasserstein
 
 DIVERSITY_PAIRS = 1000
 BLOCK = 1024  # rows of features taken to float64 at once

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from gan_xla.errors import UserError
-from gan_xla.evaluation import similarity
 from gan_xla.evaluation.cases import Batch
 from gan_xla.evaluation.features import Features, stlpips
 from gan_xla.evaluation.judges import Judge
+from gan_xla.evaluation.metrics import similarity
+from gan_xla.evaluation.metrics.sharpness import sharpness
 from gan_xla.evaluation.remembered import Remembered
-from gan_xla.evaluation.sharpness import sharpness
 
 Arrays = dict[str, np.ndarray]
 SIMILARITIES = ("l1", "psnr", "ssim", "ms_ssim")

@@ -10,14 +10,14 @@ from etils import epath
 from tqdm import tqdm
 
 from gan_xla import gans
-from gan_xla.data.sources import Dataset, Source
+from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases, features, judges, measures, readers
 from gan_xla.evaluation.cases import Case
 from gan_xla.evaluation.features import Features, stlpips, weights
 from gan_xla.evaluation.measures import MEASURES, Seen
 from gan_xla.evaluation.remembered import Remembered
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 
 MOST = 10_000  # real images of a case
 HELD = 2**28  # bytes of the pixels that some measures need all at once

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import gan_xla
 from gan_xla.errors import UserError
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 
 ANY = "symbolic"
 

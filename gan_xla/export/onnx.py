@@ -11,7 +11,7 @@ import gan_xla
 from gan_xla.errors import UserError
 from gan_xla.export import program
 from gan_xla.export.onnx_graph import Graph
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 
 OPSETS = range(16, 24)  # from LeakyRelu of any number type; to what the tests have run
 OPSET = 17

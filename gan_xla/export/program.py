@@ -9,8 +9,8 @@ import numpy as np
 from jax import export
 
 import gan_xla
-from gan_xla.inference import Model
-from gan_xla.label_space import LabelSpace
+from gan_xla.inference.model import Model
+from gan_xla.labels import LabelSpace
 from gan_xla.nets import convolution
 
 SIDES = ("height", "width")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gan_xla.errors import UserError
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 from gan_xla.published import exporting
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gan_xla.export import program
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

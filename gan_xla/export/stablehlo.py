@@ -13,7 +13,7 @@ import jax
 from jax import export
 
 from gan_xla.export import program
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 

@@ -10,10 +10,9 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from gan_xla import npm
 from gan_xla.errors import UserError
-from gan_xla.export import onnx, program
-from gan_xla.inference import Model
+from gan_xla.export import npm, onnx, program
+from gan_xla.inference.model import Model
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="

@@ -18,7 +18,7 @@ def build(config: ml_collections.ConfigDict, axis_name: str | None = None) -> Ga
     Raises:
       UserError: there is no such method, or a field is missing or has an impossible value.
     """
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
     if config.gan not in names:
         raise UserError(f"gan={config.gan!r} is unknown; use one of {', '.join(names)}")
     try:

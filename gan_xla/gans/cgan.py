@@ -2,9 +2,9 @@
 
 import ml_collections
 
-from gan_xla import label_space
 from gan_xla.contract import Gan
 from gan_xla.gans import gan
+from gan_xla.labels import LabelSpace
 
 
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
@@ -12,4 +12,4 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
 
     Fakes are made for the labels `target`, which have the distribution of the data's.
     """
-    return gan.build(config, axis_name=axis_name, labels=label_space.of(config.data))
+    return gan.build(config, axis_name=axis_name, labels=LabelSpace.of(config.data))

@@ -2,9 +2,10 @@
 
 import ml_collections
 
-from gan_xla import losses, nets, translation
+from gan_xla import losses, nets
 from gan_xla.contract import Gan
 from gan_xla.errors import UserError
+from gan_xla.gans.shared import two_domains
 from gan_xla.nets import blocks
 
 IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
@@ -21,7 +22,7 @@ def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
         for fake in ("x_AB", "x_BA"):
             domain = fake[-1]
             if loss.gan_weight:
-                logits, _, _ = translation.judge(module, disc_params, disc_stats, f"D_{domain}", fakes[fake])
+                logits, _, _ = two_domains.judge(module, disc_params, disc_stats, f"D_{domain}", fakes[fake])
                 terms[f"loss/gan_{domain}"] = loss.gan_weight * gan_term(logits)
         for domain, weight in cycle_weight.items():
             x = batch[f"x_{domain}"]
@@ -54,18 +55,18 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         raise UserError("loss.gan_weight, loss.lambda_A and loss.lambda_B are all 0; nothing would be learnt")
     size, pool_size = config.data.image_size, config.train.pool_size
     generator, discriminator = nets.pair(config, axis_name)
-    chains = translation.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
+    chains = two_domains.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
     disc_terms, _ = losses.adversarial(loss.adversarial)
     return Gan(
-        init=translation.make_init(generator, discriminator, chains, size),
-        generate=translation.make_generate(generator, chains),
-        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equation 1
+        init=two_domains.make_init(generator, discriminator, chains, size),
+        generate=two_domains.make_generate(generator, chains),
+        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equation 1
         gen_loss=_gen_loss(discriminator, loss),
-        translate=translation.make_translate(generator),
-        judged=translation.translations(chains),
+        translate=two_domains.make_translate(generator),
+        judged=two_domains.translations(chains),
         turns=tuple(config.train.turns),
-        directions=translation.directions(chains),
-        grid=translation.grid(chains),
+        directions=two_domains.directions(chains),
+        grid=two_domains.grid(chains),
         value_range=blocks.OUTPUTS[generator.output][1],
         size_multiple=generator.size_multiple,
         pool=(pool_size, size, size, generator.channels) if pool_size else None,

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import losses, nets, translation
+from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan
 from gan_xla.errors import UserError
+from gan_xla.gans.shared import two_domains
 from gan_xla.nets import blocks
 
 CHAINS = {
-    "discogan": translation.FORTH_AND_BACK,
+    "discogan": two_domains.FORTH_AND_BACK,
     "gan_recon": (("x_AB", "G_AB", "x_A"), ("x_ABA", "G_BA", "x_AB")),
     "gan": (("x_AB", "G_AB", "x_A"),),
 }
@@ -40,7 +41,7 @@ def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: 
     _, gan_term = losses.adversarial(loss.adversarial)
 
     def judge(disc_params, disc_stats, name, x):
-        logits, features, _ = translation.judge(module, disc_params, disc_stats, name, x)
+        logits, features, _ = two_domains.judge(module, disc_params, disc_stats, name, x)
         if loss.feature_layers and max(loss.feature_layers) >= len(features):
             layers = tuple(loss.feature_layers)
             raise UserError(f"loss.feature_layers={layers}: the discriminator has layers 0 to {len(features) - 1}")
@@ -98,15 +99,15 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     size = config.data.image_size
     generator, discriminator = nets.pair(config, axis_name)
     return Gan(
-        init=translation.make_init(generator, discriminator, chains, size),
-        generate=translation.make_generate(generator, chains),
-        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equations 7, 8
+        init=two_domains.make_init(generator, discriminator, chains, size),
+        generate=two_domains.make_generate(generator, chains),
+        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equations 7, 8
         gen_loss=_gen_loss(discriminator, chains, loss, axis_name),
-        translate=translation.make_translate(generator),
-        judged=translation.translations(chains),
+        translate=two_domains.make_translate(generator),
+        judged=two_domains.translations(chains),
         turns=tuple(config.train.turns),
-        directions=translation.directions(chains),
-        grid=translation.grid(chains),
+        directions=two_domains.directions(chains),
+        grid=two_domains.grid(chains),
         value_range=blocks.OUTPUTS[generator.output][1],
         size_multiple=generator.size_multiple,
     )

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import latent as latents
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
 from gan_xla.errors import UserError
-from gan_xla.label_space import LabelSpace
+from gan_xla.gans.shared import noise
+from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
 
@@ -28,7 +28,7 @@ def _make_losses(discriminator, condition, loss: ml_collections.FrozenConfigDict
         fake_logits, _ = judge(disc_params, disc_stats, fakes["x_fake"], fake_label)
         logs = {"loss/D_adv": sum(disc_terms(real_logits, fake_logits))}
         if penalty:
-            critic = lambda x: judge(disc_params, disc_stats, x, real_label)[0]  # noqa: E731
+            critic = lambda x: judge(disc_params, disc_stats, x, real_label)[0]
             value = penalty(critic, batch["x"], fakes["x_fake"], ctx.keys("penalty"))
             logs["loss/D_penalty"] = loss.penalty_weight * value
         total = sum(logs.values())
@@ -78,7 +78,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
         return Pair(nets.init(generator, gen_key, (z, label)), nets.init(discriminator, disc_key, (x, label)))
 
     def generate(gen_params, gen_stats, batch, ctx):
-        z = latents.noise(ctx, latent)
+        z = noise.normal(ctx, latent)
         x, stats = sample(gen_params, gen_stats, z, batch.get("target"), "batch" if ctx.train else "running")
         return {"x_fake": x}, stats
 
@@ -95,8 +95,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
         latent=latent,
         judged=("x_fake",),
         turns=tuple(config.train.turns),
-        grid=latents.GRID,
+        grid=noise.GRID,
         value_range=blocks.OUTPUTS[generator.output][1],
-        preview=latents.make_preview(draw, latent, labels),
+        preview=noise.make_preview(draw, latent, labels),
         labels=labels,
     )

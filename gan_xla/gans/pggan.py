@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import label_space, losses, nets
-from gan_xla import latent as latents
+from gan_xla import losses, nets
 from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
-from gan_xla.label_space import LabelSpace
+from gan_xla.gans.shared import noise
+from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks, progressive
 
 HORIZON = 100  # steps that the running mean of what fools D looks back over
@@ -159,7 +159,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
       UserError: impossible values in `config.growth`, `config.model` or `config.data`.
     """
     loss = ml_collections.FrozenConfigDict(config.loss)
-    labels = label_space.of(config.data) if config.data.labels else None
+    labels = LabelSpace.of(config.data) if config.data.labels else None
     growth = Growth(**{field: config.growth[field] for field in Growth._fields})
     levels, length = phases(growth, config.data.image_size, config.train.steps_per_call)
     latent, count = config.model.latent, labels.size if labels else 0
@@ -179,7 +179,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         return _apply(generator, gen_params, z, ctx)
 
     def generate(gen_params, gen_stats, batch, ctx):
-        z = latents.noise(ctx, latent)
+        z = noise.normal(ctx, latent)
         return {"x_fake": draw(gen_params, gen_stats, z, batch.get("target"), ctx)}, gen_stats
 
     return Gan(
@@ -189,11 +189,11 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         gen_loss=gen_loss,
         judged=("x_fake",),
         turns=tuple(config.train.turns),
-        grid=latents.GRID,
+        grid=noise.GRID,
         value_range=(-1.0, 1.0),
         sample=draw,
         latent=latent,
-        preview=latents.make_preview(draw, latent, labels),
+        preview=noise.make_preview(draw, latent, labels),
         labels=labels,
         phases=levels,
         length=length,

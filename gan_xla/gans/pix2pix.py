@@ -5,15 +5,16 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import losses, nets, translation
+from gan_xla import losses, nets
 from gan_xla.contract import Gan, Habit
 from gan_xla.errors import UserError
+from gan_xla.gans.shared import two_domains
 from gan_xla.nets import blocks
 
 CHAINS = {"AtoB": (("x_AB", "G_AB", "x_A"),), "BtoA": (("x_BA", "G_BA", "x_B"),)}
 
 
-def _gen_loss(module, chain: translation.Chain, view: Callable, loss: ml_collections.FrozenConfigDict):
+def _gen_loss(module, chain: two_domains.Chain, view: Callable, loss: ml_collections.FrozenConfigDict):
     """`Gan.gen_loss` of the contract."""
     fake, _, _ = chain
     domain = fake[-1]
@@ -23,7 +24,7 @@ def _gen_loss(module, chain: translation.Chain, view: Callable, loss: ml_collect
         """L_cGAN (equation 1; 2 where D is unconditional) + lambda L_L1, equations 3 and 4."""
         y, terms = fakes[fake], {}
         if loss.gan_weight:
-            logits, _, _ = translation.judge(module, disc_params, disc_stats, f"D_{domain}", view(batch, y))
+            logits, _, _ = two_domains.judge(module, disc_params, disc_stats, f"D_{domain}", view(batch, y))
             terms[f"loss/gan_{domain}"] = loss.gan_weight * gan_term(logits)
         if loss.lambda_L1:
             terms[f"loss/L1_{domain}"] = loss.lambda_L1 * losses.l1(y, batch[f"x_{domain}"])
@@ -60,18 +61,18 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     def beside_source(batch, y):
         return jnp.concatenate([batch[source], y], axis=-1)  # [n, h, w, 2c]
 
-    view = beside_source if loss.conditional else translation.unconditional
+    view = beside_source if loss.conditional else two_domains.unconditional
     generator, discriminator = nets.pair(config, axis_name)
     disc_terms, _ = losses.adversarial(loss.adversarial)
     return Gan(
-        init=translation.make_init(generator, discriminator, chains, size, seen=2 if loss.conditional else 1),
-        generate=translation.make_generate(generator, chains, habit),
-        disc_loss=translation.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view),
+        init=two_domains.make_init(generator, discriminator, chains, size, seen=2 if loss.conditional else 1),
+        generate=two_domains.make_generate(generator, chains, habit),
+        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view),
         gen_loss=_gen_loss(discriminator, chains[0], view, loss),
-        translate=translation.make_translate(generator),
-        judged=translation.translations(chains),
+        translate=two_domains.make_translate(generator),
+        judged=two_domains.translations(chains),
         turns=tuple(config.train.turns),
-        directions=translation.directions(chains),
+        directions=two_domains.directions(chains),
         grid=((source, fake, f"x_{fake[-1]}"),),
         value_range=blocks.OUTPUTS[generator.output][1],
         size_multiple=generator.size_multiple,

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from gan_xla import label_space, losses, nets
+from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
-from gan_xla.label_space import LabelSpace
+from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
 
@@ -71,7 +71,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     Raises:
       UserError: unknown names or values in `config.model` or `config.loss`, or no labels.
     """
-    labels = label_space.of(config.data)
+    labels = LabelSpace.of(config.data)
     size, channels = config.data.image_size, config.data.channels
     common = nets.common(config, axis_name)
     generator = nets.build(config.model.generator, "Generator", channels=channels, **common)

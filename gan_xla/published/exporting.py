@@ -12,7 +12,7 @@ import gan_xla
 from gan_xla import nets
 from gan_xla.contract import Net
 from gan_xla.errors import UserError
-from gan_xla.inference import Model
+from gan_xla.inference.model import Model
 from gan_xla.nets import blocks
 from gan_xla.published import junyanz, layout, sktbrain, yunjey
 

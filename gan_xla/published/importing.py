@@ -14,11 +14,13 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from gan_xla import gans, label_space, limits, parallel, settings, state, torch_file
-from gan_xla.checkpoint import Checkpoints
+from gan_xla import devices, gans
 from gan_xla.contract import Net
 from gan_xla.errors import UserError
-from gan_xla.published import layout
+from gan_xla.labels import LabelSpace
+from gan_xla.published import layout, torch_file
+from gan_xla.run import limits, settings, state
+from gan_xla.run.checkpoint import Checkpoints
 
 FORMATS = ("junyanz", "sktbrain", "yunjey")
 
@@ -54,7 +56,7 @@ def import_run(
     workdir = epath.Path(workdir)
     if workdir.exists() and not (workdir.is_dir() and next(workdir.iterdir(), None) is None):
         raise UserError(f"--workdir={workdir} is in use; name a directory that does not exist yet")
-    parallel.use_compilation_cache()
+    devices.use_compilation_cache()
     plan = form.plan([_file(Path(name), form) for name in files], **options)
     config = _configured(config or settings.load(plan.config), plan)
     made, notes = _state(config, form, plan)
@@ -129,7 +131,7 @@ def _check_labels(config: ml_collections.ConfigDict, planes: int | None, chosen:
     if chosen:
         known = set(config.data.labels)
         config.data.exclusive = tuple(group for group in config.data.exclusive if known.issuperset(group))
-    space = label_space.of(config.data)
+    space = LabelSpace.of(config.data)
     if space.size != planes:
         raise UserError(
             f"--labels: this generator takes {planes} label planes, and {', '.join(space.domains)} are {space.size}; "

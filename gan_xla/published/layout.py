@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -75,7 +76,7 @@ class Plan(NamedTuple):
 
     config: str
     networks: dict[str, File]
-    updates: dict[str, Any] = {}
+    updates: Mapping[str, Any] = MappingProxyType({})
     notes: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gan_xla.errors import UserError
 from gan_xla.report.run import Run
-from gan_xla.state import optimizers
+from gan_xla.run.state import optimizers
 
 POINTS = 120  # of a line; more are means of stretches, with their range behind
 LOG_RANGE = 50  # numbers above zero that span more have a logarithmic axis

@@ -13,9 +13,9 @@ import gan_xla
 from gan_xla import data, gans, images
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases
-from gan_xla.inference import Model
+from gan_xla.images.grids import points_image
+from gan_xla.inference.model import Model
 from gan_xla.report.run import Run
-from gan_xla.writers import points_image
 
 SHOTS = 40  # sample grids of a page, for all of its runs together
 SHOT_BYTES = 2_500_000

@@ -11,9 +11,9 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-from gan_xla import evaluate, settings
 from gan_xla.errors import UserError
-from gan_xla.report import environment
+from gan_xla.evaluation import evaluate
+from gan_xla.run import environment, settings
 
 NAMED = 5  # damaged lines that a note lists
 

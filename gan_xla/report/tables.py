@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gan_xla import scorer
-from gan_xla.report import environment
+from gan_xla import evaluation
 from gan_xla.report.page import value
 from gan_xla.report.run import Run, nearest
+from gan_xla.run import environment
 
-HIGHER = (*scorer.BETTER_HIGHER, "precision", "recall", "density", "coverage", "high_quality")
-LOWER = (*scorer.BETTER_LOWER, "cycle")
+HIGHER = (*evaluation.BETTER_HIGHER, "precision", "recall", "density", "coverage", "high_quality")
+LOWER = (*evaluation.BETTER_LOWER, "cycle")
 
 
 class Cell(NamedTuple):

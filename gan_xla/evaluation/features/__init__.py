@@ -15,10 +15,11 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from gan_xla import parallel, torch_file
+from gan_xla import devices
 from gan_xla.contract import Array, Tree
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import weights
+from gan_xla.published import torch_file
 
 CHUNK = 32
 NETWORKS = ("efficientnet", "inception")
@@ -54,7 +55,7 @@ class Features:
 
     @functools.cached_property
     def _placed(self) -> Tree:
-        return parallel.everywhere(self.variables)
+        return devices.everywhere(self.variables)
 
     @classmethod
     def from_file(cls, file: Path, sha256: str, *, name: str, network: nn.Module, **fields) -> "Features":
@@ -88,7 +89,7 @@ class Features:
         images = as_rgb(images)
         parts = {tap: [] for tap in taps}
         for rows, kept in chunks(len(images)):
-            outputs = jax.device_get(_run(self.network, taps, self._placed, parallel.spread(images[rows])))
+            outputs = jax.device_get(_run(self.network, taps, self._placed, devices.spread(images[rows])))
             for tap in taps:
                 parts[tap].append(outputs[tap][:kept])
         return {tap: np.concatenate(found) for tap, found in parts.items()}

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gan_xla import torch_file
 from gan_xla.contract import Array, Tree
 from gan_xla.evaluation.features import as_rgb, chunks, weights
 from gan_xla.nets.blocks import reflect
+from gan_xla.published import torch_file
 
 NAME = "ST-LPIPS (AlexNet)"
 PACKAGE = "stlpips_pytorch"

@@ -1,0 +1,214 @@
+"""The images inside the package: 62 chairs and 13 cars, seen from 24 azimuths at 64x64.
+
+Rendered for this project from real 3-D models; `objects/ATTRIBUTION.md` names
+their creators and licences. They carry alpha, so the background is a choice.
+
+Splits are by model, never by view, and written down in `SPLITS`. Models that
+look alike stay on one side of every split (`KIN`).
+"""
+
+import json
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_xla import images
+from gan_xla.data import gmm
+from gan_xla.data.dataset import ALL_LABELS, Arrays, Dataset, channel_count, field, labels, sizes
+from gan_xla.errors import UserError
+
+NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "edges2objects", "gmm")
+
+FACING = {"front": 0, "back": 180}  # azimuth in degrees
+
+
+class Split(NamedTuple):
+    """Model numbers; every other model trains, or is in group A."""
+
+    test: tuple[int, ...]  # held out in every data set
+    group_b: tuple[int, ...]  # domain B where both domains are of one category
+
+
+# fmt: off
+_CHAIRS_B = (
+    1, 4, 6, 9, 11, 13, 17, 18, 22, 23, 25, 28, 30, 33, 35, 38, 40, 41, 45, 47, 49, 52, 54, 57, 59, 61,
+    8, 20, 37, 44, 50,
+)
+# fmt: on
+SPLITS = {
+    "chairs": Split(
+        test=(2, 8, 14, 20, 26, 32, 37, 44, 50, 56),
+        group_b=_CHAIRS_B,
+    ),
+    "cars": Split(test=(4, 7, 10), group_b=(2, 3, 6, 9, 11, 4)),
+}
+
+# Cars 1 and 5 are one model twice, 2 and 3 differ in trim. The others are different models
+# that are the nearest in pixels (RMS at equal azimuth), or of one design: kept together to be safe.
+KIN = {
+    "chairs": ((7, 16), (12, 21, 31), (32, 56), (42, 43)),
+    "cars": ((1, 5), (2, 3), (6, 9)),
+}
+
+
+def load(data):
+    """The data set `data.name`, one of `NAMES`.
+
+    Training images are uint8 [load_size, load_size, channels], test images
+    [image_size, image_size, channels], on `data.background` (default white);
+    4 channels are the render itself, with straight alpha. "edges2objects" pairs line
+    drawings of all chairs and cars with the images that they were drawn from. With
+    `data.labels` the two categories are the classes of one labelled source, or "front" and
+    "back" are: the views within 60 degrees of either.
+
+    Raises:
+      UserError: the name is unknown, or there are no such channels, labels or pairs.
+    """
+    name = field(data, "name", "chairs2cars")
+    if name == "gmm":
+        return gmm.load(data)
+    drawn = name == "edges2objects"
+    if field(data, "paired", False) and not drawn:
+        raise UserError(f"data.paired=True, but data.name={name!r} has no pairs; edges2objects has")
+    image_size, load_size = sizes(data)
+    background = tuple(field(data, "background", images.WHITE))
+    train, test = (
+        views("chairs2cars" if drawn else name, split, size, background, channel_count(data))
+        for split, size in (("train", load_size), ("test", image_size))
+    )
+    about = (
+        f"{name}: {_count(train)}, {_count(test)} held out for testing; every model from 24 azimuths, split by model"
+    )
+    if drawn:
+        return Dataset(*(_drawn(part, field(data, "paired", False)) for part in (train, test)), about=about)
+    if field(data, "unlabelled", False):
+        return Dataset(
+            *((Arrays(x=np.concatenate([part["x_A"], part["x_B"]])),) for part in (train, test)), about=about
+        )
+    if labels(data):
+        return _labelled(train, test, _categories(name), labels(data), about)
+    return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
+
+
+def _count(part):
+    sides = [(len(part[f"model_{domain}"]), len(np.unique(part[f"model_{domain}"]))) for domain in "AB"]
+    return "{} + {} views of {} + {} models".format(*(number for pair in zip(*sides) for number in pair))
+
+
+def _drawn(part, paired):
+    """Drawings in A and what they show in B: one source of pairs, or one for each domain."""
+    objects = np.concatenate([part["x_A"], part["x_B"]])
+    both = {"x_A": np.stack([drawing(image) for image in objects]), "x_B": objects}
+    return (Arrays(**both),) if paired else tuple(Arrays(**{key: x}) for key, x in both.items())
+
+
+def drawing(image):
+    """A line drawing of uint8 [h, w, c]: black where neighbouring pixels differ, on white."""
+    padded = np.pad(image.astype(np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    slope = np.hypot(padded[2:, 1:-1] - padded[:-2, 1:-1], padded[1:-1, 2:] - padded[1:-1, :-2]).max(axis=-1)
+    # 24 leaves out shading, 96 is as dark as a contour gets; found by looking at 64x64.
+    lines = 255 * (1 - np.clip((slope - 24) / 72, 0, 1))
+    lines = np.repeat(np.round(lines).astype(np.uint8)[..., None], image.shape[-1], axis=-1)
+    if image.shape[-1] == 4:
+        lines[..., 3] = 255
+    return lines
+
+
+def _labelled(train, test, categories, names, about):
+    """One source of both domains, labelled by category or by facing the viewer or not."""
+    if names == ALL_LABELS:
+        names = tuple(categories)
+    if names not in (tuple(categories), tuple(FACING)) or len(set(names)) < 2:
+        known = " or ".join(map(str, {tuple(categories), tuple(FACING)}))
+        raise UserError(f"data.labels={names}: the built-in images know {known}, and ('all',) for their categories")
+    sources = []
+    for part in (train, test):
+        x, azimuth = (np.concatenate([part[f"{key}_A"], part[f"{key}_B"]]) for key in ("x", "azimuth"))
+        if names == tuple(FACING):
+            hot = np.stack([np.abs((azimuth - centre + 180) % 360 - 180) <= 60 for centre in FACING.values()], axis=1)
+        else:
+            hot = np.repeat(np.eye(2, dtype=bool), [len(part["x_A"]), len(part["x_B"])], axis=0)
+        chosen = hot.any(axis=1)  # the views from the side face nowhere
+        sources.append((Arrays(x=x[chosen], label=hot[chosen].astype(np.float32)),))
+    return Dataset(*sources, about=about, labels=names)
+
+
+def _unpaired(part):
+    return tuple(Arrays(**{key: part[key]}) for key in ("x_A", "x_B"))
+
+
+def _categories(name):
+    """The categories of domains A and B."""
+    if name not in NAMES or name == "gmm":
+        raise UserError(f"data.name={name!r} is not built in; use one of: {', '.join(NAMES)}")
+    return name.split("2")
+
+
+def models(name, split, domain):
+    """Numbers of the models in one domain ("A" or "B") of one split ("train" or "test")."""
+    categories = _categories(name)
+    category = categories["AB".index(domain)]
+    chosen = [
+        number for number in range(len(_records()[category])) if (number in SPLITS[category].test) == (split == "test")
+    ]
+    if categories[0] == categories[1]:
+        chosen = [number for number in chosen if (number in SPLITS[category].group_b) == (domain == "B")]
+    return chosen
+
+
+def views(name, split, image_size, background=images.WHITE, channels=3):
+    """All views of both domains with their ground truth, ordered by model, then azimuth.
+
+    Args:
+      name: "chairs2cars", "chairs2chairs" or "cars2cars".
+      split: "train" or "test".
+      image_size: side in pixels; composed on the background at 64, then resized.
+      background: RGB colour, 0 to 255.
+      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background.
+    Returns:
+      dict of x_A and x_B (uint8 [n, image_size, image_size, channels]), azimuth_A and
+      azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
+      (int64 [n], the model's number within its category).
+    """
+    azimuths = np.asarray(_records()["azimuth_degrees"], np.float32)
+    with resources.files("gan_xla.data").joinpath("objects/objects64.npz").open("rb") as file:
+        with np.load(file) as archive:
+            rendered = {category: archive[category] for category in set(_categories(name))}
+    result = {}
+    for domain, category in zip("AB", _categories(name)):
+        chosen = models(name, split, domain)
+        pixels = rendered[category][chosen]  # [models, 24, 64, 64, 4]
+        if channels != 4:
+            pixels = images.compose(pixels, background)
+        pixels = pixels.reshape(-1, *pixels.shape[2:])
+        if channels == 1:
+            pixels = [images.luminance(image) for image in pixels]
+        result[f"x_{domain}"] = np.stack([images.resize(image, image_size) for image in pixels])
+        result[f"azimuth_{domain}"] = np.tile(azimuths, len(chosen))
+        result[f"model_{domain}"] = np.repeat(np.asarray(chosen, np.int64), len(azimuths))
+    return result
+
+
+def _records():
+    """objects64.json: per category the models' names, creators, licences; the azimuths; a note."""
+    return json.loads(resources.files("gan_xla.data").joinpath("objects/objects64.json").read_text("utf-8"))
+
+
+def attribution():
+    """The text of objects/ATTRIBUTION.md."""
+    records = _records()
+    lines = [
+        "# Attribution",
+        "`objects64.npz` holds images that were rendered for this project, at 64x64 from 24 azimuths, from 3-D models",
+        "of the Debian package sweethome3d-furniture 1.8-1 (catalogues of https://www.sweethome3d.com). The images",
+        "are adaptations: the models were scaled, turned and rendered. Each model is by the creator and under the",
+        "licence named here; Creative Commons Attribution 3.0: https://creativecommons.org/licenses/by/3.0/.",
+    ]
+    for category in ("chairs", "cars"):
+        lines += ["", f"## {category.capitalize()}"]
+        for number, model in enumerate(records[category]):
+            lines.append(
+                f"- {number}. {model['name']}, by {model['creator']}. {model['licence']}. Catalogue {model['catalog']}."
+            )
+    return "\n".join(lines) + "\n"

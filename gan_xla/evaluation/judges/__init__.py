@@ -1,0 +1,58 @@
+"""Classifiers of a data set's real images, which tell what translations and samples of it show."""
+
+from typing import NamedTuple
+
+import ml_collections
+import numpy as np
+
+from gan_xla import images
+from gan_xla.data.dataset import Dataset, Source
+from gan_xla.evaluation.cases import Rows, spread
+from gan_xla.evaluation.judges import classifier
+
+STEPS = 1500
+MOST = 20_000  # images, and
+BYTES = 2**29  # of their pixels, to learn from and to be tested on
+
+
+class Judge(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+      predictor: of `gan_xla.evaluation.judges.classifier`.
+      accuracy: on real test images, in [0, 1].
+    """
+
+    predictor: classifier.Predictor
+    accuracy: float
+
+    def agrees(self, x: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Whether it reads the label number `asked` [n], perhaps beside others, from uint8 [n, h, w, c]; bool [n]."""
+        return classifier.decide(self.predictor, x)[np.arange(len(x)), asked] == 1
+
+
+def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.ConfigDict, seed: int) -> Judge:
+    """Trains a classifier on one labelled data set.
+
+    Args:
+      part: the data set.
+      columns: of its labels in the rows' vectors.
+      one_hot: whether an image has exactly one of them.
+      section: the config's `data` section; images are learnt at its `image_size`.
+      seed: of the training.
+    """
+    x, label = read(part.train[0], columns, section)
+    predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=STEPS, mirror=bool(section.flip))
+    return Judge(predictor, classifier.accuracy(predictor, *read(part.test[0], columns, section)))
+
+
+def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [n, h, w, 1 or 3], evenly spread over a source, and their labels [n, k]."""
+    size = section.image_size
+    most = min(MOST, max(1, BYTES // (size**2 * section.channels)))
+    x, label = [], []
+    for rows in Rows(source, spread(len(source), most)).chunks():
+        x += [images.resize(image, size) for image in rows["x"]]  # training images may be larger
+        label.append(rows["label"][:, columns])
+    x = np.stack(x)
+    return (images.compose(x, tuple(section.background)) if x.shape[-1] == 4 else x), np.concatenate(label)

@@ -1,0 +1,223 @@
+"""Reading, resizing and writing image files: the one decoder of training and inference.
+
+numpy and Pillow only, so that inference needs no TensorFlow. Colour profiles
+are ignored: pixel values are taken as sRGB.
+"""
+
+import contextlib
+import io
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gan_xla.errors import UserError
+from gan_xla.images.decoding import decode
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+WHITE = (255, 255, 255)
+
+FITS = ("stretch", "crop", "pad")
+
+
+def read(file, channels=3, background=WHITE, name=None):
+    """Decodes an image file into 8-bit pixels, upright.
+
+    EXIF orientation is applied and animated files give their first frame.
+    16-bit greyscale is scaled to the nearest of 8 bits; 16-bit colour gives
+    its high bytes, which is within one level of that. Pillow's limit of pixels
+    (twice PIL.Image.MAX_IMAGE_PIXELS, 179 million) holds before anything is decoded.
+
+    Args:
+      file: a PNG, JPEG, WebP, BMP or GIF file: its path, its bytes or an open binary file.
+      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha (255 where the file has none).
+      background: RGB colour, 0 to 255, behind transparent pixels; 4 channels do not need it.
+      name: what messages call the file; default: its path.
+    Returns:
+      uint8 [h, w, channels].
+    Raises:
+      Unreadable: the file is missing, truncated, too large or no image; the message names it.
+    """
+    if channels not in (1, 3, 4):
+        raise ValueError(f"channels must be 1, 3 or 4, not {channels}")
+    if name is None:
+        name = file if isinstance(file, (str, os.PathLike)) else "image"
+    pixels = decode(file, name)
+    transparent = pixels.shape[-1] == 4
+    if channels == 4:
+        return pixels if transparent else np.insert(pixels, 3, 255, axis=-1)
+    rgb = compose(pixels, background) if transparent else pixels
+    return luminance(rgb) if channels == 1 else rgb
+
+
+def compose(rgba, background=WHITE):
+    """Lays straight-alpha pixels on a plain background.
+
+    Args:
+      rgba: uint8 [..., 4], colour not multiplied by alpha.
+      background: RGB colour, 0 to 255.
+    Returns:
+      uint8 [..., 3], rounded to nearest.
+    """
+    alpha = rgba[..., 3:].astype(np.uint16)  # 255 * 255 + 127 fits
+    behind = np.asarray(background, np.uint16)
+    mixed = rgba[..., :3] * alpha + behind * (255 - alpha)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def luminance(rgb):
+    """Greyscale uint8 [h, w, 1] of uint8 [h, w, 3]: 0.299 R + 0.587 G + 0.114 B."""
+    return np.asarray(Image.fromarray(rgb).convert("L"))[..., None]
+
+
+def resize(image, size):
+    """Resizes with Pillow's bicubic filter, which is antialiased when it shrinks.
+
+    Args:
+      image: uint8 [h, w, c] with c = 1, 3 or 4 (straight alpha, resized premultiplied).
+      size: an int for a square, or (height, width); the aspect ratio is not kept.
+    Returns:
+      uint8 [height, width, c].
+    """
+    height, width = (size, size) if isinstance(size, (int, np.integer)) else size
+    if image.shape[:2] == (height, width):
+        return image
+    resized = _to_pillow(image).resize((int(width), int(height)), Image.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(height, width, image.shape[-1])
+
+
+def fit(image, size, how="stretch", background=WHITE):
+    """Makes an image square.
+
+    Args:
+      image: uint8 [h, w, c] with c = 1, 3 or 4.
+      size: side of the square in pixels.
+      how: "stretch" to the square, "crop" the largest centred square, or "pad" the whole image,
+        centred, with the background.
+      background: RGB colour of the padding, where 4 channels are transparent and 1 has its luminance.
+    Returns:
+      uint8 [size, size, c].
+    Raises:
+      UserError: `how` is none of these.
+    """
+    check_fit(how)
+    if how == "pad":
+        rows, columns = _window(image.shape, size)
+        padded = np.empty((size, size, image.shape[-1]), np.uint8)
+        padded[:] = _padding(background, image.shape[-1])
+        padded[rows, columns] = resize(image, (rows.stop - rows.start, columns.stop - columns.start))
+        return padded
+    if how == "crop":
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        image = image[top : top + side, left : left + side]
+    return resize(image, size)
+
+
+def unfit(image, shape, how):
+    """Cuts the padding of `fit` off, so that the image has its original's aspect ratio again.
+
+    Args:
+      image: [s, s, c], made from an image that `fit` made square.
+      shape: (height, width) of the original; more entries are ignored.
+      how: as in `fit`; only "pad" has something to cut off.
+    Returns:
+      [h, w, c], where the longer of h and w is s.
+    Raises:
+      UserError: `how` is unknown.
+    """
+    check_fit(how)
+    return image[_window(shape, image.shape[0])] if how == "pad" else image
+
+
+def check_fit(how):
+    """Raises UserError for an unknown value of data.fit."""
+    if how not in FITS:
+        raise UserError(f"data.fit={how!r} is unknown; use one of: {', '.join(FITS)}")
+
+
+def _window(shape, size):
+    """The rows and columns (two slices) of a padded square that hold an image of `shape`."""
+    height, width = shape[:2]
+    longer = max(height, width)
+    sides = [max(1, (length * size + longer // 2) // longer) for length in (height, width)]
+    return tuple(slice((size - side) // 2, (size - side) // 2 + side) for side in sides)
+
+
+def _padding(background, channels):
+    """The pixel of `channels` values that padding repeats."""
+    colour = np.asarray(background, np.uint8)
+    return {1: luminance(colour[None, None])[0, 0], 3: colour, 4: np.append(colour, np.uint8(0))}[channels]
+
+
+def encode(image):
+    """The bytes of a PNG file of uint8 [h, w, c], c = 1, 3 or 4."""
+    buffer = io.BytesIO()
+    _to_pillow(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write(path, image):
+    """Writes uint8 [h, w, c] (c = 1, 3 or 4) as a PNG file.
+
+    A reader never sees half a file: the bytes go to a temporary file beside
+    it, which then takes its name.
+    """
+    path, content = Path(path), encode(image)
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.tmp")  # fits where the longest names do
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output(path):
+    """Makes the directory `path` for results where it is missing, and gives it, as a Path, to write into.
+
+    Raises:
+      UserError: it is a file, or the system refuses to make it or to write.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        yield Path(path)
+    except OSError as error:
+        raise UserError(f"--output={path}: cannot be written to ({error.strerror}); use another directory") from error
+
+
+def _to_pillow(image):
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"expected uint8 [h, w, 1, 3 or 4], got {image.dtype} {list(image.shape)}")
+    return Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image))
+
+
+def find(directory):
+    """The image files directly inside a directory, by extension, sorted by name.
+
+    Hidden files are skipped (macOS leaves `._name.jpg` in archives).
+
+    Raises:
+      UserError: the directory is missing, is a file, cannot be listed, or holds no image.
+    """
+    directory = Path(directory)
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        raise UserError(f"{directory}: no such directory") from None
+    except NotADirectoryError:
+        raise UserError(f"{directory}: is a file; give the directory that holds the images") from None
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be listed ({error.strerror}); check its name and permissions") from error
+    files = [
+        directory / name
+        for name in names
+        if name.lower().endswith(EXTENSIONS) and not name.startswith(".") and os.path.isfile(directory / name)
+    ]
+    if not files:
+        kinds = " ".join(extension[1:] for extension in EXTENSIONS)
+        raise UserError(f"{directory}: no images in this directory (looked for {kinds}, not in subdirectories)")
+    return files

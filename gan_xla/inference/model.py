@@ -1,0 +1,306 @@
+"""Trained models for use: `load(workdir)`. Imports no TensorFlow."""
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from etils import epath
+
+from gan_xla import devices, gans, nets
+from gan_xla.contract import Ctx, Gan, Habit
+from gan_xla.errors import UserError
+from gan_xla.gans.shared import noise
+from gan_xla.images.ranges import normalise, to_uint8
+from gan_xla.labels import LabelSpace
+from gan_xla.run import settings, state
+from gan_xla.run.checkpoint import Checkpoints
+
+CHUNK = 64
+
+
+def variables(saved: state.TrainState, average: bool = True) -> dict[str, Any]:
+    """`Model.variables` of a state; not `average`: "gen" is what the moving average is of, too."""
+    raw = (saved.gen.params, saved.gen.stats)
+    found = {"gen": tuple(saved.gen.best()) if average else raw, "disc": (saved.disc.params, saved.disc.stats)}
+    return found | ({"gen_raw": raw} if saved.gen.ema is not None else {})
+
+
+class Model:
+    """A trained method.
+
+    Attributes:
+      config: the run's configuration.
+      step: training step of the checkpoint.
+      variables: {"gen": (params, stats), "disc": (params, stats)} of plain arrays; where training
+        kept the generators' moving average, that is "gen", and "gen_raw" what it averaged.
+    """
+
+    def __init__(
+        self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any], early: int = 0
+    ):
+        self.config, self.step, self.variables = config, step, variables
+        self._gan, self._placed = gan, devices.everywhere(variables["gen"])
+        static = ("statistics",) if gan.labels else ("target", "statistics")
+        self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
+        now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
+        self._draw = partial(gan.sample, ctx=now) if gan.sample else None
+        self._sample = jax.jit(self._draw) if gan.sample else None
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What `translate` accepts; the first is the default; none where it takes domains."""
+        return self._gan.directions
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains of `translate`, or the labels of `sample`, where the method has them."""
+        return self._gan.labels.domains if self._gan.labels else ()
+
+    @property
+    def labels(self) -> LabelSpace | None:
+        """The label vectors behind `domains`."""
+        return self._gan.labels
+
+    @property
+    def latent(self) -> int:
+        """Length of the noise of `sample`; 0 where the method has none."""
+        return self._gan.latent
+
+    @property
+    def habit(self) -> Habit:
+        """How `translate` normalises and drops out by default."""
+        return self._gan.habit
+
+    @property
+    def size_multiple(self) -> int | None:
+        """Heights and widths that the network takes, as multiples; None: the training size alone."""
+        return self._gan.size_multiple
+
+    def translate(
+        self,
+        images,
+        direction: str | None = None,
+        *,
+        domain: str | Sequence[str] | np.ndarray | None = None,
+        statistics: str | None = None,
+        dropout: bool | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Translates images, or points where the model was trained on points.
+
+        Args:
+          images: uint8, or float in [0, 1], [n, h, w, c] (h and w as `size_multiple` says);
+            points float [n, 2].
+          direction: "AtoB" (default) or "BtoA", where the method has it.
+          domain: one of `domains` or several of one data set, whose other labels are then off; or
+            label vectors float [d] or [n, d] as `gan_xla.labels` describes them.
+          statistics: "running": batch norm uses the averages of training, so that a
+            translation does not depend on its neighbours; "image": each image's own;
+            "batch": those of this call's images together, the habit of DiscoGAN's reference
+            code. Default: the method's habit ("image" for pix2pix, "running" for others).
+          dropout: whether it stays on. Default: the method's habit (True for pix2pix, whose
+            only noise it is).
+          seed: of the dropout; image number i of a call is dropped out by (seed, i).
+
+        Returns:
+          uint8 [n, h, w, c]; points float32 [n, 2].
+        Raises:
+          UserError: unknown direction or domain, or images that the network cannot take.
+        """
+        if self._translate is None:
+            raise UserError(f"this {self.config.gan} model does not translate; use --mode=sample")
+        statistics = statistics or self._gan.habit.statistics
+        if statistics not in nets.STATISTICS:
+            raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
+        dropout = self._gan.habit.dropout if dropout is None else dropout
+        x = self._check(np.asarray(images))
+        target = self._target(direction, domain, len(x))
+        # Batch statistics are those of all images together, so these cannot go in chunks.
+        chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
+        parts = []
+        for start in range(0, len(x), chunk):
+            # The last chunk is filled up with the first images, so that one program serves all.
+            rows = np.arange(start, start + chunk) % len(x)
+            ctx = Ctx(jax.random.key(seed), step=0, index=rows)
+            keys = ctx.keys("dropout") if dropout else None
+            to = target if isinstance(target, str) else target[rows]
+            y = self._translate(*self._placed, devices.spread(self._into(x[rows])), to, statistics, keys)
+            parts.append(self._out_of(y)[: len(x) - start])
+        return np.concatenate(parts)
+
+    def function(self, direction: str | None = None) -> Callable[..., jax.Array]:
+        """What `translate` without dropout, or `sample`, does, as a pure function of arrays, for exporters.
+
+        Args:
+          direction: one of `directions`, where there are any.
+
+        Returns:
+          (uint8 images [n, h, w, c] or points [n, 2], label vectors [n, d] where there are `labels`) or
+          (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
+        """
+
+        def translate(x, label=None):
+            to = direction if label is None else label
+            y = self._gan.translate(*self.variables["gen"], self._into(x), to, self.habit.statistics, None)
+            return self._finish(y)
+
+        def sample(z, label=None):
+            return self._finish(self._draw(*self.variables["gen"], z, label))
+
+        return translate if self._draw is None else sample
+
+    def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
+        """A direction, or label vectors [count, d]."""
+        labels = self._gan.labels
+        if labels is None:
+            if domain is not None:
+                raise UserError(f"--domain: this model has directions, {' and '.join(self.directions)}, not domains")
+            direction = direction or self.directions[0]
+            if direction not in self.directions:
+                raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
+            return direction
+        if direction is not None or domain is None:
+            raise UserError(f"--domain: say which of {', '.join(self.domains)} to translate to")
+        if isinstance(domain, np.ndarray):
+            vectors = np.asarray(domain, np.float32)
+            if vectors.shape not in ((labels.size,), (count, labels.size)):
+                raise UserError(
+                    f"domain: label vectors are [{labels.size}] or [{count}, {labels.size}], not {list(vectors.shape)}"
+                )
+        else:
+            vectors = labels.vector(domain.split(",") if isinstance(domain, str) else tuple(domain))
+        return np.broadcast_to(vectors, (count, labels.size))
+
+    def sample(
+        self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None
+    ) -> np.ndarray:
+        """Draws images.
+
+        Args:
+          n: number of images; default: one for each of `labels` or of `z`, else 1.
+          labels: names of labels, repeated to n; default: every label in turn. Only where the
+            method has `domains`.
+          seed: image number i of a call comes from the noise (seed, i).
+          z: noise [n, latent] in place of what the seed gives.
+
+        Returns:
+          uint8 [n, size, size, c].
+        Raises:
+          UserError: the model does not sample, unknown labels, or impossible numbers.
+        """
+        if self._sample is None:
+            raise UserError(f"this {self.config.gan} model does not sample; use --mode=translate")
+        n = n if n is not None else len(z) if z is not None else len(labels or [0])
+        if n < 1 or (z is not None and np.shape(z) != (n, self._gan.latent)):
+            raise UserError(f"--num={n}: must be 1 or more, and noise [{n}, {self._gan.latent}]")
+        vectors = self._vectors(labels, n)
+        parts = []
+        for start in range(0, n, CHUNK):
+            rows = np.arange(start, start + min(CHUNK, n))
+            noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
+            label = None if vectors is None else vectors[rows % n]
+            parts.append(self._out_of(self._sample(*self._placed, devices.spread(noise), label))[: n - start])
+        return np.concatenate(parts)
+
+    def noise(self, seed: int, rows: np.ndarray) -> np.ndarray:
+        """The noise [len(rows), latent] behind these images of `sample`."""
+        return np.asarray(noise.normal(Ctx(jax.random.key(seed), step=0, index=rows), self._gan.latent))
+
+    def _vectors(self, labels: Sequence[str | int] | None, n: int) -> np.ndarray | None:
+        """Label vectors [n, d], or None for a model without labels."""
+        space = self._gan.labels
+        if space is None:
+            if labels is not None:
+                raise UserError("--labels: this model was trained without labels")
+            return None
+        names = [str(name) for name in labels] if labels is not None else space.domains
+        unknown = [name for name in names if name not in space.domains]
+        if unknown or not names:
+            raise UserError(f"--labels={','.join(names)}: this model knows {', '.join(space.domains)}")
+        return np.stack([space.vector([names[i % len(names)]]) for i in range(n)])
+
+    def _check(self, x: np.ndarray) -> np.ndarray:
+        if self._gan.value_range is None:
+            if x.ndim != 2 or not len(x):
+                raise UserError(f"points must be [n, 2] with n of 1 or more, not {list(x.shape)}")
+            return x.astype(np.float32)
+        if x.ndim != 4 or not len(x):
+            raise UserError(f"images must be [n, h, w, c] with n of 1 or more, not {list(x.shape)}")
+        if x.dtype != np.uint8 and not (np.issubdtype(x.dtype, np.floating) and x.min() >= 0 and x.max() <= 1):
+            raise UserError(f"images must be uint8, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
+        size, multiple, channels = self.config.data.image_size, self.size_multiple, self.config.data.channels
+        if x.shape[-1] != channels:
+            raise UserError(f"images of {x.shape[-1]} channels: this network takes {channels}")
+        if multiple is None and x.shape[1:3] != (size, size):
+            raise UserError(f"images of {x.shape[2]}x{x.shape[1]}: this network takes {size}x{size} alone; resize them")
+        if multiple and (x.shape[1] % multiple or x.shape[2] % multiple):
+            raise UserError(
+                f"images of {x.shape[2]}x{x.shape[1]}: this network takes multiples of {multiple}; pad or resize them"
+            )
+        return x
+
+    def _into(self, x: np.ndarray):
+        if self._gan.value_range is None:
+            return x
+        low, high = self._gan.value_range
+        # Bytes go as bytes, so that a byte means the same number here and in training.
+        return (
+            normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
+        )
+
+    def _finish(self, y: jax.Array) -> jax.Array:
+        return y if self._gan.value_range is None else to_uint8(y, self._gan.value_range)
+
+    def _out_of(self, y: jax.Array) -> np.ndarray:
+        return np.asarray(self._finish(y))
+
+
+def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0, average: bool = True) -> Model:
+    """The trained model of the run in `workdir`.
+
+    Args:
+      workdir: a run's directory, local or remote.
+      checkpoint: "last", "best" by the score that `train.evaluate_every` gave, or the step of one that is kept.
+      number: which one of a run of many seeds, `config.seed + number`.
+      average: use the generators' moving average where the run keeps one, which lags behind them by about
+        1 / (1 - `optimizer.gen.ema_decay`) steps; else the generators as they are.
+    Raises:
+      UserError: no run there, no checkpoint, one that does not fit config.json, or not so many seeds.
+    """
+    return _load(workdir, checkpoint, [number], average)[0]
+
+
+def load_all(workdir: epath.PathLike, checkpoint: str | int = "last") -> list[Model]:
+    """The trained models of a run of many seeds, `config.seed`, `config.seed + 1` and so on; arguments as `load`."""
+    return _load(workdir, checkpoint, None)
+
+
+def _load(
+    workdir: epath.PathLike, checkpoint: str | int, numbers: Sequence[int] | None, average: bool = True
+) -> list[Model]:
+    """The models of some or all seeds of a run, which share their compiled programs."""
+    devices.use_compilation_cache()
+    config = settings.read(workdir)
+    try:
+        gan = gans.build(config)
+        optimizer = state.optimizers(config.optimizer, config.train.steps)
+        seeds = config.train.num_seeds
+        like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed, seeds))
+    except UserError:
+        raise
+    except Exception as error:  # config.json may be anybody's: fields can be missing, or of any type
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise UserError(
+            f"{workdir}/config.json: no model can be made of it ({reason}); restore it from the run's command"
+        ) from error
+    numbers = range(seeds) if numbers is None else numbers
+    if not 0 <= min(numbers) <= max(numbers) < seeds:
+        raise UserError(f"number={min(numbers)}: this run has {seeds} seed(s), from number 0 on")
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        step, saved = checkpoints.load(str(checkpoint), like)
+    chosen = [jax.tree.map(operator.itemgetter(number), saved) for number in numbers] if seeds > 1 else [saved]
+    return [Model(gan, config, step, variables(one, average), int(one.early)) for one in chosen]

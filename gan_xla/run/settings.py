@@ -1,0 +1,266 @@
+"""A run's configuration: found by name, resolved, frozen in its work directory."""
+
+import difflib
+import functools
+import json
+import math
+import operator
+import os
+import re
+import runpy
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+from absl import flags
+from etils import epath
+from ml_collections import config_flags
+
+from gan_xla.errors import UserError
+from gan_xla.run import limits
+
+NAMED = 5  # differences that a message lists
+
+# Where configs live: beside the package in a checkout, inside it in a wheel.
+SHIPPED = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+
+_OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
+_TYPES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "text",
+    tuple: "a tuple, such as \"('a', 'b')\" or \"(1, 2)\"",
+}
+
+
+def shipped() -> list[str]:
+    """Names of the configs that come with the package."""
+    return sorted({path.stem for folder in SHIPPED for path in folder.glob("*.py") if path.stem != "__init__"})
+
+
+def find(spec: str) -> str:
+    """The file behind `--config`: "PATH.py[:variant]", or the name of a shipped config.
+
+    Returns:
+      The specification with an existing path.
+    Raises:
+      UserError: no such file and no such name.
+    """
+    path, _, variant = spec.partition(":")
+    name = Path(path).name.removesuffix(".py")
+    for candidate in (Path(path), *(folder / f"{name}.py" for folder in SHIPPED)):
+        if os.path.isfile(candidate):
+            return f"{candidate}:{variant}" if variant else str(candidate)
+    raise UserError(f"--config={spec}: no such file; shipped configs are {', '.join(shipped())}")
+
+
+def load(spec: str, *overrides: str) -> ml_collections.ConfigDict:
+    """The config that `--config=spec --FIELD=VALUE ...` means on the command line.
+
+    Args:
+      spec: as `find`.
+      overrides: "config.train.steps=2", and so on.
+    Raises:
+      UserError: no such config, or a field that it does not have, of another type, or of an impossible value.
+    """
+    argv = ["", f"--config={find(spec)}", *(f"--{override}" for override in overrides)]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    return parse(values, argv).config
+
+
+def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
+    """Parses a command line of defined flags, config fields among them.
+
+    Raises:
+      UserError: a flag or config field that does not exist, or a value of the wrong type, or an impossible one.
+    """
+    try:
+        rest = values(argv)
+        fields = flat(values.config.to_dict()) if values["config"].present else {}
+    except Exception as error:  # a config is a program, which can fail in any way
+        raise _explained(error, argv) from error
+    if rest[1:]:
+        raise UserError(f"unexpected argument {rest[1]!r}; flags begin with --")
+    limits.check(fields)
+    return values
+
+
+def _explained(error: Exception, argv: Sequence[str]) -> UserError:
+    """What to tell the user about an error in parsing a command line."""
+    specs = [arg.partition("=")[2] for arg in argv if re.match("--?config=", arg)]
+    if specs:
+        config = _run(specs[-1])
+        for field in (found[1] for found in map(_OVERRIDE.match, argv) if found):
+            try:
+                _get(config, field)
+            except (LookupError, TypeError):
+                return _unknown(field, config)
+        found = re.match(r"flag --config\.([^=]+)=(.*?): ", str(error), re.DOTALL)
+        if found:
+            section, _, name = found[1].rpartition(".")
+            kind = _get(config, section).get_type(name)
+            return UserError(f"--config.{found[1]}={found[2]}: must be {_TYPES.get(kind, 'a dict of fields')}")
+    return UserError(" ".join(str(error).split()))
+
+
+def _unknown(field: str, config: ml_collections.ConfigDict) -> UserError:
+    section, _, last = field.rpartition(".")
+    known = {name: name.rpartition(".")[-1] for name in sorted(flat(config.to_dict()))}
+    # By the last part first: any two fields of a section have much in common.
+    alike = difflib.get_close_matches(last, set(known.values()))
+    nearest = difflib.get_close_matches(field, [name for name in known if known[name] in alike], 1, cutoff=0)
+    inside = [name for name in known if name.startswith(f"{section}.")] or sorted(config)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"use one of: {', '.join(inside)}"
+    return UserError(f"--config.{field}: this config has no such field; {hint}")
+
+
+def _get(config: ml_collections.ConfigDict, field: str) -> Any:
+    return functools.reduce(operator.getitem, field.split(".") if field else (), config)
+
+
+def _run(spec: str) -> ml_collections.ConfigDict:
+    """What the file behind a specification gives, without overrides.
+
+    Raises:
+      UserError: the file fails, or gives no config.
+    """
+    path, *variant = spec.split(":", 1)
+    try:
+        config = runpy.run_path(path)["get_config"](*variant)
+    except ValueError as error:  # an unknown variant
+        raise UserError(f"--config={spec}: {error}") from error
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        where = f", line {lines[-1]}" if lines else ""
+        raise UserError(f"--config={spec}{where}: {type(error).__name__}: {error}; mend this file") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"--config={spec}: get_config() must return an ml_collections.ConfigDict, not {type(config)}")
+    return config
+
+
+def default_workdir(spec: str) -> str:
+    """runs/discogan for configs/discogan.py, runs/discogan-quick for configs/discogan.py:quick."""
+    path, _, variant = spec.partition(":")
+    return f"runs/{Path(path).stem}{'-' + variant if variant else ''}"
+
+
+def resolve(
+    config: ml_collections.ConfigDict, images: int, fields: Mapping[str, Any] | None = None
+) -> ml_collections.ConfigDict:
+    """A copy in which `train.epochs` has become `train.steps`, checked for impossible values.
+
+    Args:
+      config: as given by the user.
+      images: training images that an epoch shows.
+      fields: of `data` that reading the data has made known, such as the names of the labels.
+    Raises:
+      UserError: an impossible value.
+    """
+    config = ml_collections.ConfigDict(config.to_dict())
+    config.data.update(fields or {})
+    train = config.train
+    limits.check(flat(config.to_dict()))
+    if train.epochs and train.steps:
+        raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs} are both set; set one of them to 0")
+    if train.epochs:
+        train.steps = math.ceil(train.epochs * images / train.batch_size)
+        train.epochs = 0
+    if train.steps < 1 and not config.get("growth"):  # whose phases have a length
+        raise UserError("train.steps or train.epochs must be 1 or more")
+    if train.num_seeds > 1 and config.get("growth"):
+        raise UserError(f"train.num_seeds={train.num_seeds}: networks that grow train alone; start one run per seed")
+    cycle = len(train.turns)
+    if train.steps_per_call > 1 and train.steps_per_call % cycle:
+        raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")
+    if train.keep_every % train.steps_per_call:
+        raise UserError(
+            f"train.keep_every={train.keep_every} must be 0 (keep the newest checkpoints alone) or a multiple of "
+            f"train.steps_per_call={train.steps_per_call}"
+        )
+    if train.steps % train.steps_per_call:
+        raise UserError(f"train.steps={train.steps} must be a multiple of train.steps_per_call={train.steps_per_call}")
+    return config
+
+
+def flat(tree: dict, prefix: str = "") -> dict:
+    """The leaves of nested dicts by their names: {"train": {"steps": 2}} is {"train.steps": 2}."""
+    items = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            items.update(flat(value, f"{prefix}{key}."))
+        else:
+            items[f"{prefix}{key}"] = value
+    return items
+
+
+def _plain(config: ml_collections.ConfigDict) -> dict:
+    """The config as JSON gives it back: tuples are lists."""
+    return json.loads(json.dumps(config.to_dict()))
+
+
+def _with_tuples(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {name: _with_tuples(value) for name, value in x.items()}
+    return tuple(map(_with_tuples, x)) if isinstance(x, list) else x
+
+
+def _may_change(field: str) -> bool:
+    return field in ("train.steps", "train.nonfinite", "train.max_rollbacks") or field.endswith("_every")
+
+
+def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
+    """Checks that the run in `workdir` was started with `config`.
+
+    Only `train.steps`, what to do about numbers that are not finite, and the `*_every` fields may differ.
+
+    Raises:
+      UserError: other fields differ; they are named with both values.
+    """
+    old, now = (flat(_plain(x)) for x in (read(workdir), config))
+    changed = [
+        f"{field}={old.get(field)!r}, not {now.get(field)!r}"
+        for field in sorted(old.keys() | now.keys())
+        if old.get(field) != now.get(field) and not _may_change(field)
+    ]
+    if changed:
+        shown = "; ".join(changed[:NAMED]) + (f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else "")
+        raise UserError(f"{workdir}: this run has {shown}. Use another --workdir, or the run's own values")
+
+
+def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
+    """Writes config.json, whole or not at all."""
+    path = epath.Path(workdir) / "config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(_plain(config), indent=1) + "\n")
+    temporary.replace(path)
+
+
+def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
+    """The config of the run in `workdir`, with tuples where JSON has made them lists.
+
+    Raises:
+      UserError: there is no run, or its config.json is damaged or has an impossible value.
+    """
+    path = epath.Path(workdir) / "config.json"
+    try:
+        if not path.exists():
+            raise UserError(f"{path.parent}: no run in this directory (config.json is missing); check --workdir")
+        tree = json.loads(path.read_text())
+        if not isinstance(tree, dict):
+            raise TypeError(f"{type(tree).__name__}, not an object")
+        config, fields = ml_collections.ConfigDict(_with_tuples(tree)), flat(tree)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: is no run's config ({reason}); restore it from the run's command") from error
+    try:
+        limits.check(fields)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return config

@@ -1,0 +1,162 @@
+"""Everything that a run consists of at one moment, and how it begins."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from gan_xla.contract import Gan, Net, Pair
+from gan_xla.errors import UserError
+from gan_xla.run import image_pool
+
+
+@flax.struct.dataclass
+class Player:
+    """One side of the game with its optimiser's memory.
+
+    Attributes:
+      params, stats: as `contract.Net`.
+      opt_state: the optimiser's.
+      ema: `contract.Net` of the exponential moving averages of both, or None.
+    """
+
+    params: Any
+    stats: Any
+    opt_state: Any
+    ema: Net | None = None
+
+    def best(self) -> Net:
+        """What to use after training: the averages where they are kept."""
+        return Net(self.params, self.stats) if self.ema is None else self.ema
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that a bitwise resume needs; data are a function of `step`.
+
+    Attributes:
+      step: number of turns played, int32 [].
+      gen, disc: the two players.
+      pool: the image pool of methods that have one, else None.
+      early: steps by which the present phase began before its planned start, int32 [].
+      key: the run's root key, uint32 key data; the step's key is fold_in(key, step).
+      skipped: updates that were not made because a loss or gradient was not finite, int32 [].
+      rollbacks: times that the run went back to a checkpoint for such an update, int32 [].
+    """
+
+    step: jax.Array
+    gen: Player
+    disc: Player
+    pool: image_pool.Pool | None
+    early: jax.Array
+    key: jax.Array
+    skipped: jax.Array
+    rollbacks: jax.Array
+
+
+class Optimizer(NamedTuple):
+    """How one player learns.
+
+    Attributes:
+      transform: gradient transformation of unit step size.
+      learning_rate: step -> step size.
+      ema_decay: of the exponential moving average of the parameters; 0 keeps none.
+      clip: largest absolute value of a parameter; 0 for any (WGAN, Arjovsky et al. 2017: 0.01).
+    """
+
+    transform: optax.GradientTransformation
+    learning_rate: Callable[[jax.Array], jax.Array]
+    ema_decay: float
+    clip: float
+
+
+def _optimizer(fields: dict, steps: int) -> Optimizer:
+    scale = {"adam": lambda: optax.scale_by_adam(b1=fields["b1"], b2=fields["b2"]), "sgd": optax.identity}
+    if fields["name"] not in scale:
+        raise UserError(f"optimizer.name={fields['name']!r} is unknown; use one of {', '.join(scale)}")
+    rate = fields["learning_rate"]
+    schedules = {
+        "constant": lambda step: rate,
+        "linear": lambda step: rate * jnp.clip(2 - 2 * step / steps, 0, 1),
+    }
+    if fields["schedule"] not in schedules:
+        raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(schedules)}")
+    clip = optax.clip_by_global_norm(fields["grad_clip"]) if fields["grad_clip"] else optax.identity()
+    decay = optax.add_decayed_weights(fields["weight_decay"]) if fields["weight_decay"] else optax.identity()
+    ema_decay = fields.get("ema_decay", 0.0)
+    if not 0 <= ema_decay < 1:
+        raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
+    return Optimizer(
+        optax.chain(clip, decay, scale[fields["name"]]()),
+        schedules[fields["schedule"]],
+        ema_decay,
+        fields.get("clip", 0.0),
+    )
+
+
+def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
+    """The players' optimisers from the config's `optimizer` section.
+
+    Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and
+    the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
+    `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player;
+    `grad_clip` is the largest norm of all gradients of a player together, 0 for any;
+    `config.gen.ema_decay` is the decay of the generators' moving average.
+
+    Returns:
+      Pair of `Optimizer`.
+    Raises:
+      UserError: unknown name or schedule.
+    """
+    common = {k: v for k, v in config.items() if k not in ("gen", "disc")}
+
+    def side(name: str) -> Optimizer:
+        return _optimizer({**common, **{k: v for k, v in config[name].items() if v is not None}}, steps)
+
+    return Pair(side("gen"), side("disc"))
+
+
+def reset(state: TrainState, optimizer: Pair) -> TrainState:
+    """The state with optimisers that remember nothing."""
+    gen, disc = (
+        player.replace(opt_state=side.transform.init(player.params))
+        for player, side in ((state.gen, optimizer.gen), (state.disc, optimizer.disc))
+    )
+    return state.replace(gen=gen, disc=disc)
+
+
+def create(gan: Gan, optimizer: Pair, seed: int, count: int = 1) -> TrainState:
+    """The state before the first step; a function of the method and the seed alone.
+
+    With a `count` above 1 the states of the seeds seed, seed + 1, ..., each leaf [count, ...].
+    """
+
+    def player(net: Net, side: Optimizer) -> Player:
+        # The state is donated to the step, so the averages need buffers of their own.
+        ema = jax.tree.map(jnp.copy, net) if side.ema_decay else None
+        return Player(net.params, net.stats, side.transform.init(net.params), ema)
+
+    # As one program it is kept in the compilation cache; drawn one by one, a hundred tensors
+    # take half a minute on a CPU, every time.
+    @jax.jit
+    def made(root):
+        root, key = jax.random.split(root)
+        nets = gan.init(key)
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            gen=player(nets.gen, optimizer.gen),
+            disc=player(nets.disc, optimizer.disc),
+            pool=image_pool.create(gan.judged, gan.pool) if gan.pool else None,
+            early=jnp.zeros((), jnp.int32),
+            key=jax.random.key_data(root),
+            skipped=jnp.zeros((), jnp.int32),
+            rollbacks=jnp.zeros((), jnp.int32),
+        )
+
+    if count == 1:
+        return made(jax.random.key(seed))
+    return jax.jit(jax.vmap(lambda seed: made(jax.random.key(seed))))(jnp.arange(count, dtype=jnp.uint32) + seed)

@@ -1,0 +1,82 @@
+"""Scores while a run trains, and the best checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+
+import gan_xla
+from gan_xla.errors import UserError
+from gan_xla.evaluation.evaluate import evaluate
+from gan_xla.main import main
+from gan_xla.run.checkpoint import Checkpoints
+
+TREE = {"w": np.zeros(3, np.float32)}
+
+
+def _train(workdir, steps: int, *fields: str) -> int:
+    train = dict(steps=steps, batch_size=16, steps_per_call=1, checkpoint_every=2, log_every=1, evaluate_every=4)
+    fields = (*(f"--config.train.{name}={value}" for name, value in train.items()), *fields)
+    return main(["main", "--config=toy_gmm", *fields, f"--workdir={workdir}"])
+
+
+def test_a_run_is_scored_and_its_best_checkpoint_outlives_newer_ones(tmp_path, capsys):
+    for steps in (8, 16):  # the scores of the first part are known after the resume
+        assert _train(tmp_path, steps, "--config.optimizer.learning_rate=0.02") == 0
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    scores = {
+        row["step"]: np.mean([row["eval/modes/AtoB"], row["eval/modes/BtoA"]])
+        for row in rows
+        if any(name.startswith("eval/") for name in row)
+    }
+    assert sorted(scores) == [4, 8, 12, 16] and [row["step"] for row in rows] == list(range(1, 17))
+    best = max(sorted(scores), key=scores.get)
+    assert gan_xla.load(tmp_path, "best").step == best
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert set(checkpoints.steps()) == {best, 12, 14, 16}
+    assert set(evaluate(tmp_path, metrics=["modes"])) == {str(best), "16"}, "the best and the last"
+    assert f"the best checkpoint is of step {best}" in capsys.readouterr().out or best == 16
+
+
+def test_the_lowest_score_is_the_best_and_of_equal_ones_the_first(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.best() is None
+        for step, score in enumerate([3.0, 1.0, 1.0, 2.0, None, float("nan"), 4.0], start=1):
+            checkpoints.save(step, TREE, score)
+        assert checkpoints.best() == 2 and checkpoints.steps() == [2, 5, 6, 7]
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(8, TREE, 0.5)
+        assert checkpoints.best() == 8 and checkpoints.steps() == [6, 7, 8]
+        assert checkpoints.load("best", TREE)[0] == 8
+
+
+def test_the_best_of_those_that_are_left_is_kept_when_the_best_was_damaged(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step, score in enumerate([2.0, 3.0, 1.0], start=1):
+            checkpoints.save(step, TREE, score)
+        (checkpoints.directory / "3" / "state" / "_METADATA").unlink()
+        for path in (checkpoints.directory / "3" / "about").iterdir():
+            path.write_bytes(b"")
+        assert checkpoints.newest(TREE)[0] == 2
+        for step in (4, 5, 6):
+            checkpoints.save(step, TREE, 5.0)
+        assert checkpoints.best() == 1 and checkpoints.steps() == [1, 4, 5, 6]
+
+
+def test_a_run_without_scores_has_no_best_checkpoint(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, TREE)
+        with pytest.raises(UserError, match="--checkpoint=best: no checkpoint of this run has a score"):
+            checkpoints.load("best", TREE)
+
+
+@pytest.mark.parametrize(
+    "score, message",
+    [
+        ("beauty", "train.score='beauty' must be one of modes"),
+        ("psnr", "train.score='psnr', every 4 steps: --metrics=psnr: needs"),
+    ],
+)
+def test_a_score_that_a_run_cannot_have_is_refused_before_anything_is_written(score, message, tmp_path, capsys):
+    assert _train(tmp_path / "run", 4, f"--config.train.score={score}") == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
