@@ -1,4 +1,20 @@
-"""The contract between a method (`gan_xla.gans.<name>`) and everything that drives it."""
+"""The contract between a method (`gan_xla.gans.<name>`) and everything that drives it.
+
+Conventions, which the drivers rely on:
+
+- A **batch** holds, each with n rows, `index` (see `Ctx`) and what the data give: `x_A` and `x_B` of two domains, or
+  `x` of one; where the method has labels also `label`, of x, and `target`, another image's: vectors [n, labels.size].
+  A method that draws pairs has two domains and no labels.
+- A **fake** is named x_ and the domains that it went through; its last letter is the domain that it belongs to, and
+  so the discriminator D_A or D_B that judges it: x_AB is in B, x_ABA in A again. Methods of one domain say `x_fake`.
+- **Networks**: where a side has several, its parameters and statistics are {name: tree}. `G_*` and `D_*` are networks
+  of `model.generator` and `model.discriminator`, which exporters know; other names, such as heads on features, are the
+  method's own, and nothing else looks at them.
+- **gen_loss sees no generator parameters**: what it needs of them, features too, is computed in `generate` and travels
+  in `fakes`. All that is differentiated there is arrays with n rows; `judged` names the images among them.
+- **translate and sample are traced with symbolic sizes** by exporters: shapes come from the arguments, and no Python
+  branch may ask how large n, h or w are.
+"""
 
 import dataclasses
 import zlib
@@ -105,9 +121,10 @@ class Gan:
       translate: (gen_params, gen_stats, x, target, statistics, keys) -> x; target is one of
         `directions`, static, or label vectors [n, labels.size] where the method has labels;
         statistics as in `Habit`, keys [n] for dropout or None.
-      sample: (gen_params, gen_stats, z, label, ctx) -> x; z [n, latent] of N(0, 1), label
-        [n, labels.size] or None; ctx tells when the parameters were what they are.
+      sample: (gen_params, gen_stats, z, label, ctx) -> x, or {name: x} where `draws` has several names;
+        z [n, latent] of N(0, 1), label [n, labels.size] or None; ctx tells when the parameters were what they are.
       latent: dimensions of z.
+      draws: the images that sample gives for one z, by the names in a batch of what they should look like.
       judged: names of the fakes that the discriminators see.
       turns: the static cycle of updates, one batch each: "d", "g", "dg" (D first, G sees the
         new D), "gd" (both from one forward pass, the D step last), "d+g" (G draws again).
@@ -140,6 +157,7 @@ class Gan:
     size_multiple: int | None = None
     sample: Callable | None = None
     latent: int = 0
+    draws: tuple[str, ...] = ("x",)
     pool: tuple[int, ...] | None = None
     preview: Callable | None = None
     labels: LabelSpace | None = None

@@ -2,6 +2,8 @@
 
 Train, or resume what the same command began:
   python -m gan_xla.main --config=configs/discogan.py:quick
+Say what that would be, and how long it would take, without beginning it:
+  python -m gan_xla.main --config=configs/discogan.py --dry_run
 Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
 Draw images with a run of a method that makes them from noise:
@@ -42,6 +44,9 @@ def _define(argv: list[str]) -> flags.FlagValues:
         **common,
     )
     flags.DEFINE_enum("mode", "train", list(COMMANDS), "What to do.", **common)
+    flags.DEFINE_bool(
+        "dry_run", False, "train: print data, networks, phases, memory and hours expected, and begin nothing.", **common
+    )
     flags.DEFINE_bool("distributed", False, "train: one of several processes of this command.", **common)
     flags.DEFINE_string(
         "coordinator",
@@ -153,6 +158,11 @@ def _train(values: flags.FlagValues, spec: str | None) -> None:
     if values.distributed:
         devices.start(values.coordinator, values.num_processes, values.process_id)
     quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
+    if values.dry_run:
+        from gan_xla.training import plan
+
+        print(plan.describe(values.config, hint=quick))
+        return
     train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
 
 
@@ -289,6 +299,8 @@ def main(argv: list[str] | None = None) -> int:
         if values.help:
             print(f"{__doc__}\n{values.get_help()}")
         else:
+            if values.dry_run and values.mode != "train":
+                raise UserError(f"--dry_run: says what training would be; leave it out of --mode={values.mode}")
             COMMANDS[values.mode](values, spec)
     except UserError as error:
         # In one write, lest another thread's words come between.

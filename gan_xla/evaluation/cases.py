@@ -141,7 +141,7 @@ def of(
     elif gan.translate:
         cases = _domains(gan, dataset, **common)
     else:
-        cases = [_samples(gan, config, dataset, **common)]
+        cases = [_samples(gan, config, dataset, name, **common) for name in gan.draws if not given or name in given]
     return [dataclasses.replace(case, background=tuple(config.data.background)) for case in cases]
 
 
@@ -226,8 +226,10 @@ def _label(rows, space, name, column, seed, model, numbers, back) -> dict[str, n
     return {**fields, "asked": np.full(len(x), column)}
 
 
-def _samples(gan, config, dataset, *, num, most, given, seed) -> Case:
-    source, labels, size = given.get("x", dataset.test[0]), gan.labels, config.data.image_size
+def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
+    """The image `drawn` of each noise; "samples" where there is no other."""
+    labels, size = gan.labels, config.data.image_size
+    source = given[drawn] if drawn in given else _source(dataset, drawn)
     count, asked = num or min(most, len(source)), None
     if labels:
         names = labels.sets[0].labels
@@ -238,19 +240,20 @@ def _samples(gan, config, dataset, *, num, most, given, seed) -> Case:
     metrics = (*FEATURES, "sharpness", "inception_score", "diversity")
     powers = size >= SMALLEST and not size & (size - 1)
     return Case(
-        name="samples",
+        name="samples" if len(gan.draws) == 1 else f"samples of {drawn}",
         count=count,
-        draw=partial(_sample, labels and labels.domains, asked, size, seed),
+        draw=partial(_sample, labels and labels.domains, asked, size, seed, drawn),
         real=Rows(source, spread(len(source), most)),
-        key="x",
+        key=drawn,
         metrics=(*metrics, *(["swd"] if powers else []), *(["asked"] if labels and len(labels.domains) > 1 else [])),
         labelled=None if labels is None else 0,
     )
 
 
-def _sample(domains, asked, size, seed, model, numbers, back) -> dict[str, np.ndarray]:
+def _sample(domains, asked, size, seed, drawn, model, numbers, back) -> dict[str, np.ndarray]:
     names = None if asked is None else [domains[column] for column in asked[numbers]]
     x = model.sample(labels=names, z=model.noise(seed, numbers))
+    x = x[drawn] if isinstance(x, dict) else x
     factor = size // x.shape[1]  # what grows is measured at its final size, as the data are
     fields = {"fake": x.repeat(factor, axis=1).repeat(factor, axis=2)}
     return fields if asked is None else {**fields, "asked": asked[numbers]}

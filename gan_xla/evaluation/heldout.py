@@ -50,7 +50,8 @@ def given(directory: str | os.PathLike, gan: Gan, section: ml_collections.Config
     """The user's images in the place of test images, by the key of their rows.
 
     Args:
-      directory: for a method of two domains, images for its first direction, or testA/ and testB/ or one of them;
+      directory: for a method of two domains, images for its first direction (or that resemble the first image that
+        it draws), or testA/ and testB/ or one of them;
         for a method with labels, a directory of images for each of some labels of its first data set; else images.
       gan: the method.
       section: the config's `data` section, which says what images become.
@@ -66,9 +67,10 @@ def given(directory: str | os.PathLike, gan: Gan, section: ml_collections.Config
         if gan.labels:
             return {"x": _labelled(root, gan, section)}
         folders = {"x": root}
-        if gan.directions:
+        if gan.directions or len(gan.draws) > 1:
+            first = f"x_{gan.directions[0][0]}" if gan.directions else gan.draws[0]
             sides = {side: root / f"test{side[-1]}" for side in SIDES if (root / f"test{side[-1]}").is_dir()}
-            folders = sides or {f"x_{gan.directions[0][0]}": root}
+            folders = sides or {first: root}
         return {key: _images(section, (key,), [(path,) for path in images.find(at)]) for key, at in folders.items()}
     except UserError as error:
         raise UserError(f"--input: {error}") from error

@@ -34,16 +34,14 @@ def content(model: Model, *, direction: str | None, batch: int | None, size: int
         raise UserError(f"--opset={opset}: use one of {OPSETS.start} to {OPSETS.stop - 1}")
     onnx = _library()
     made = program.make(model, direction, batch, size)
-    graph, result = _graph(onnx, made)
-    value = onnx.helper.make_tensor_value_info
-    names = {
-        name: value(name, onnx.helper.np_dtype_to_tensor_dtype(x.dtype), _lengths(x.shape))
-        for name, x in (*made.inputs.items(), (made.output, result))
-    }
+    graph, results = _graph(onnx, made)
+
+    def values(named):
+        kind = onnx.helper.np_dtype_to_tensor_dtype
+        return [onnx.helper.make_tensor_value_info(name, kind(x.dtype), _lengths(x.shape)) for name, x in named.items()]
+
     exported = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes, "gan_xla", [names[name] for name in made.inputs], [names[made.output]], graph.initializers
-        ),
+        onnx.helper.make_graph(graph.nodes, "gan_xla", values(made.inputs), values(results), graph.initializers),
         opset_imports=[onnx.helper.make_opsetid("", opset)],
         producer_name="gan_xla",
         producer_version=gan_xla.__version__,
@@ -67,10 +65,10 @@ def _lengths(shape: tuple[Any, ...]) -> list[int | str]:
     return [length if isinstance(length, int) else str(length) for length in shape]
 
 
-def _graph(onnx: ModuleType, made: program.Program) -> tuple[Graph, jax.ShapeDtypeStruct]:
-    """The graph, and what its result is."""
-    closed, result = jax.make_jaxpr(made.call, return_shape=True)(*made.inputs.values())
+def _graph(onnx: ModuleType, made: program.Program) -> tuple[Graph, dict[str, jax.ShapeDtypeStruct]]:
+    """The graph, and what its results are."""
+    closed, shapes = jax.make_jaxpr(made.call, return_shape=True)(*made.inputs.values())
     graph = Graph(onnx, made.inputs)
-    (output,) = graph.run(closed.jaxpr, closed.consts, list(made.inputs))
-    graph.add("Identity", output, name=made.output)
-    return graph, result
+    for name, output in zip(made.outputs, graph.run(closed.jaxpr, closed.consts, list(made.inputs)), strict=True):
+        graph.add("Identity", output, name=name)
+    return graph, dict(zip(made.outputs, jax.tree.leaves(shapes), strict=True))

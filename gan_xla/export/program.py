@@ -21,17 +21,17 @@ class Program(NamedTuple):
     """A function with constant parameters.
 
     Attributes:
-      call: of arrays, as `inputs` -> the array `output`.
+      call: of arrays, as `inputs` -> an array, or for models that draw several, arrays by name.
       inputs: by name; sizes that are free are symbolic, see `jax.export.symbolic_shape`.
       constraints: of the free sizes.
-      output: the name of the result.
+      outputs: the names of the results, in the order of what `call` gives.
       about: what the user of an exported file must know, for JSON.
     """
 
-    call: Callable[..., jax.Array]
+    call: Callable[..., jax.Array | dict[str, jax.Array]]
     inputs: dict[str, jax.ShapeDtypeStruct]
     constraints: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     about: dict[str, Any]
 
 
@@ -71,9 +71,8 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
         with convolution.plain() if plain else contextlib.nullcontext():
             return function(*arrays)
 
-    return Program(
-        call, inputs, constraints, "image" if model.latent else "translation", describe(model, direction, size)
-    )
+    outputs = ("translation",) if not model.latent else ("image",) if len(model.draws) == 1 else sorted(model.draws)
+    return Program(call, inputs, constraints, tuple(outputs), describe(model, direction, size))
 
 
 def describe(model: Model, direction: str | None, size: int | None) -> dict[str, Any]:

@@ -31,6 +31,11 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
         for name, array in made.inputs.items()
     ]
     module = tf.Module()
-    module.call = tf.function(lambda *arrays: {made.output: call(*arrays)}, input_signature=specs, autograph=False)
+
+    def named(*arrays):
+        results = call(*arrays)
+        return results if isinstance(results, dict) else dict.fromkeys(made.outputs, results)
+
+    module.call = tf.function(named, input_signature=specs, autograph=False)
     tf.saved_model.save(module, str(output), signatures=module.call)
     (output / "about.json").write_text(json.dumps(made.about, indent=1))

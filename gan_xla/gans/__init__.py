@@ -1,4 +1,7 @@
-"""Methods, one paper per file, found by the config's `gan` field."""
+"""Methods, one paper per file, found by the config's `gan` field: each has `build(config, axis_name=...) -> Gan`.
+
+What several share lives in `shared`. Nothing here knows of data, devices, optimisers or runs.
+"""
 
 import importlib
 import pkgutil
@@ -7,6 +10,7 @@ import ml_collections
 
 from gan_xla.contract import Gan
 from gan_xla.errors import UserError
+from gan_xla.gans.shared.guard import guarded
 
 
 def build(config: ml_collections.ConfigDict, axis_name: str | None = None) -> Gan:
@@ -15,14 +19,18 @@ def build(config: ml_collections.ConfigDict, axis_name: str | None = None) -> Ga
     Args:
       config: the whole config; only the method's file reads it.
       axis_name: mapped axis over which devices share a batch, or None.
+
+    Returns:
+      The method, whose functions say in one line what they do against the contract, see `shared.guard`.
     Raises:
-      UserError: there is no such method, or a field is missing or has an impossible value.
+      UserError: there is no such method, a field is missing or has an impossible value, or the contract is broken.
     """
     names = [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
     if config.gan not in names:
         raise UserError(f"gan={config.gan!r} is unknown; use one of {', '.join(names)}")
+    method = importlib.import_module(f"{__name__}.{config.gan}")
     try:
-        return importlib.import_module(f"{__name__}.{config.gan}").build(config, axis_name=axis_name)
+        return guarded(method.build(config, axis_name=axis_name), config.gan)
     except AttributeError as error:
         if not (error.args and isinstance(error.args[0], KeyError)):  # so ConfigDict says that it has no such field
             raise

@@ -11,7 +11,7 @@ import numpy as np
 from etils import epath
 
 from gan_xla import devices, gans, nets
-from gan_xla.contract import Ctx, Gan, Habit
+from gan_xla.contract import Ctx, Gan, Habit, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
 from gan_xla.images.ranges import normalise, to_uint8
@@ -69,6 +69,11 @@ class Model:
     def latent(self) -> int:
         """Length of the noise of `sample`; 0 where the method has none."""
         return self._gan.latent
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """Names of the images that `sample` gives for one noise: several, or one."""
+        return self._gan.draws
 
     @property
     def habit(self) -> Habit:
@@ -177,7 +182,7 @@ class Model:
 
     def sample(
         self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None
-    ) -> np.ndarray:
+    ) -> np.ndarray | dict[str, np.ndarray]:
         """Draws images.
 
         Args:
@@ -188,7 +193,7 @@ class Model:
           z: noise [n, latent] in place of what the seed gives.
 
         Returns:
-          uint8 [n, size, size, c].
+          uint8 [n, size, size, c]; where `draws` has several names, such arrays by name.
         Raises:
           UserError: the model does not sample, unknown labels, or impossible numbers.
         """
@@ -203,8 +208,9 @@ class Model:
             rows = np.arange(start, start + min(CHUNK, n))
             noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
             label = None if vectors is None else vectors[rows % n]
-            parts.append(self._out_of(self._sample(*self._placed, devices.spread(noise), label))[: n - start])
-        return np.concatenate(parts)
+            drawn = self._out_of(self._sample(*self._placed, devices.spread(noise), label))
+            parts.append(jax.tree.map(lambda x, left=n - start: x[:left], drawn))
+        return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
     def noise(self, seed: int, rows: np.ndarray) -> np.ndarray:
         """The noise [len(rows), latent] behind these images of `sample`."""
@@ -252,11 +258,13 @@ class Model:
             normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
         )
 
-    def _finish(self, y: jax.Array) -> jax.Array:
-        return y if self._gan.value_range is None else to_uint8(y, self._gan.value_range)
+    def _finish(self, y: Tree) -> Tree:
+        """Images or points of the networks, or several by name, as they leave."""
+        low_high = self._gan.value_range
+        return y if low_high is None else jax.tree.map(lambda x: to_uint8(x, low_high), y)
 
-    def _out_of(self, y: jax.Array) -> np.ndarray:
-        return np.asarray(self._finish(y))
+    def _out_of(self, y: Tree) -> Tree:
+        return jax.tree.map(np.asarray, self._finish(y))
 
 
 def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0, average: bool = True) -> Model:

@@ -20,7 +20,9 @@ def between(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
     return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
 
-def _draw(model: Model, num: int, labels: Sequence[str] | None, seed: int, interpolate: int) -> np.ndarray:
+def _draw(
+    model: Model, num: int, labels: Sequence[str] | None, seed: int, interpolate: int
+) -> np.ndarray | dict[str, np.ndarray]:
     if not interpolate:
         return model.sample(num, labels, seed)
     if interpolate < 2:
@@ -44,6 +46,8 @@ def sample(
 ) -> None:
     """Draws images as PNG files 00000.png, 00001.png, ... and all of them together as grid.png.
 
+    Models that draw several images from one noise write 00000_A.png, 00000_B.png, and a grid for each: grid_A.png.
+
     Args:
       workdir: the run.
       output: directory, made if it is missing.
@@ -56,13 +60,19 @@ def sample(
     """
     model = gan_xla.load(workdir, checkpoint)
     drawn = _draw(model, num, labels, seed, interpolate)
-    columns = interpolate or min(COLUMNS, len(drawn))
+    several = {f"_{name.removeprefix('x_')}": drawn[name] for name in model.draws} if isinstance(drawn, dict) else {}
+    with images.output(output) as directory:
+        for end, made in (several or {"": drawn}).items():
+            for number, image in enumerate(made):
+                images.write(directory / f"{number:05d}{end}.png", image)
+            images.write(directory / f"grid{end}.png", _grid(made, interpolate or min(COLUMNS, len(made))))
+    print(f"{len(made)} image(s) drawn by {workdir}, step {model.step}, into {output}")
+
+
+def _grid(drawn: np.ndarray, columns: int) -> np.ndarray:
+    """All of them in rows, uint8 [height, width, c]."""
     rest = -len(drawn) % columns
     tiles = np.concatenate([drawn, np.full((rest, *drawn.shape[1:]), 255, np.uint8)])
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
     rows = tiles.reshape(-1, columns, *tiles.shape[1:])
-    with images.output(output) as directory:
-        for number, image in enumerate(drawn):
-            images.write(directory / f"{number:05d}.png", image)
-        images.write(directory / "grid.png", np.concatenate([np.concatenate(row, axis=1) for row in rows]))
-    print(f"{len(drawn)} image(s) drawn by {workdir}, step {model.step}, into {output}")
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])

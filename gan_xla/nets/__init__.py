@@ -2,7 +2,9 @@
 
 A generator or discriminator module is called as `module(x, batch_statistics, keys)`:
 `batch_statistics` static, True to normalise by the batch and update the running averages;
-`keys` one random key per sample for dropout, or None for no dropout.
+`keys` one random key per sample for dropout, or None for no dropout. A discriminator gives
+(logits, activations); a generator an image, and shows its activations where `apply` asks for
+`features`: it marks them by `self.show(x)`.
 """
 
 import importlib
@@ -73,7 +75,14 @@ def init(module: nn.Module, key: Array, x: Array) -> Net:
 STATISTICS = ("running", "batch", "image")
 
 
-def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, keys: Array | None = None):
+def apply(
+    module: nn.Module,
+    net: tuple[Tree, Tree],
+    x: Array,
+    statistics: str,
+    keys: Array | None = None,
+    features: bool = False,
+):
     """Calls `module` on x [n, ...].
 
     Args:
@@ -82,6 +91,7 @@ def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, 
       x: input.
       statistics: one of `STATISTICS`, see `contract.Habit`; "batch" is what training does.
       keys: [n] random keys for dropout, or None.
+      features: whether the output is (output, the activations that the network shows, in its order).
 
     Returns:
       (output, statistics after the call: the running averages move with "batch" alone).
@@ -92,15 +102,19 @@ def apply(module: nn.Module, net: tuple[Tree, Tree], x: Array, statistics: str, 
 
         def alone(x, key):
             keys = None if key is None else key[None]
-            return jax.tree.map(partial(jnp.squeeze, axis=0), apply(module, net, x[None], "batch", keys)[0])
+            y, _ = apply(module, net, x[None], "batch", keys, features)
+            return jax.tree.map(partial(jnp.squeeze, axis=0), y)
 
         return jax.vmap(alone)(x, keys), stats
 
     def call(params, x):
         variables = {"params": params, "batch_stats": stats}
-        return module.apply(variables, x, statistics == "batch", keys, mutable=["batch_stats"])
+        return module.apply(variables, x, statistics == "batch", keys, mutable=["batch_stats", *shown])
 
+    shown = [blocks.SHOWN] if features else []
     y, updated = economical(module, call)(params, x)
+    if features:
+        y = y, tuple(updated.get(blocks.SHOWN, {}).get(blocks.SHOWN, ()))
     return y, updated.get("batch_stats", stats)
 
 

@@ -11,6 +11,7 @@ from gan_xla.errors import UserError
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 OUTPUTS = {"sigmoid": (jax.nn.sigmoid, (0.0, 1.0)), "tanh": (jnp.tanh, (-1.0, 1.0)), "linear": (lambda x: x, None)}
+SHOWN = "features"  # collection of the activations that a generator shows
 NORMS = ("batch", "instance", "instance_affine", "none")
 
 # How DCGAN (Radford et al. 2016, section 4) and most networks after it begin: weights N(0, 0.02), biases 0.
@@ -31,6 +32,11 @@ class Network(nn.Module):
     axis_name: str | None = None
     dtype: str = "float32"
     remat: bool = False
+
+    def show(self, x: Array) -> Array:
+        """x, marked as an activation that `nets.apply` gives with `features=True`, after those marked before."""
+        self.sow(SHOWN, SHOWN, x)
+        return x
 
 
 def normal_scale(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:

@@ -60,7 +60,7 @@ class Generator(blocks.Network):
 
         for i, width in enumerate(widths):
             x = Conv(width, 4, 2, 1, use_bias=False)(x)
-            x = nn.leaky_relu(norm(x) if i else x, 0.2)
+            x = self.show(nn.leaky_relu(norm(x) if i else x, 0.2))
         if self.bottleneck:
             x = nn.leaky_relu(norm(Conv(self.bottleneck, 4, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
             x = nn.relu(norm(ConvTranspose(widths[-1], 4, use_bias=False)(x)))

@@ -46,14 +46,14 @@ class Generator(blocks.Network):
         def norm(x):
             return blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
 
-        x = nn.relu(norm(Conv(self.width, 7, **options)(blocks.reflect(x, 3))))
+        x = nn.relu(norm(Conv(self.width, 7, **options)(blocks.reflect(self.show(x), 3))))
         for width in (2 * self.width, 4 * self.width):
-            x = nn.relu(norm(Conv(width, 3, 2, 1, **options)(x)))
+            x = self.show(nn.relu(norm(Conv(width, 3, 2, 1, **options)(x))))
         count = (9 if self.size >= 256 else 6) if self.blocks is None else self.blocks
         for i in range(count):  # [n, h/4, w/4, 4 width]
             y = nn.relu(norm(Conv(4 * self.width, 3, **options)(blocks.reflect(x, 1))))
             y = blocks.dropout(y, keys, i, self.dropout)
-            x = x + norm(Conv(4 * self.width, 3, **options)(blocks.reflect(y, 1)))
+            x = self.show(x + norm(Conv(4 * self.width, 3, **options)(blocks.reflect(y, 1))))
         for width in (2 * self.width, self.width):
             up = ConvTranspose(width, 3, 2, 1, output_padding=1, **options)
             x = nn.relu(norm(blocks.upsample(self.upsample, x, up)))

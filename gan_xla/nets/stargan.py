@@ -43,10 +43,10 @@ class Generator(blocks.Network):
 
         x = nn.relu(norm(Conv(self.width, 7, padding=3, use_bias=False)(x)))
         for width in (2 * self.width, 4 * self.width):
-            x = nn.relu(norm(Conv(width, 4, 2, 1, use_bias=False)(x)))
+            x = self.show(nn.relu(norm(Conv(width, 4, 2, 1, use_bias=False)(x))))
         for _ in range(self.blocks):  # [n, h/4, w/4, 4 width]
             y = nn.relu(norm(Conv(4 * self.width, 3, padding=1, use_bias=False)(x)))
-            x = x + norm(Conv(4 * self.width, 3, padding=1, use_bias=False)(y))
+            x = self.show(x + norm(Conv(4 * self.width, 3, padding=1, use_bias=False)(y)))
         for width in (2 * self.width, self.width):
             x = nn.relu(norm(blocks.upsample(self.upsample, x, ConvTranspose(width, 4, 2, 1, use_bias=False))))
         x = Conv(self.channels, 7, padding=3, use_bias=False)(x)

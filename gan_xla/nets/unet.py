@@ -57,7 +57,7 @@ class Generator(blocks.Network):
             x = Conv(width, 4, 2, 1)(x)
             x = nn.leaky_relu(norm(x) if 0 < i < self.levels - 1 else x, 0.2)
             x = blocks.dropout(x, keys, i, self.dropout) if i >= 2 else x
-            skips.append(x)
+            skips.append(self.show(x))
         for i, skip in enumerate(reversed(skips[:-1])):
             x = nn.relu(norm(ConvTranspose(skip.shape[-1], 4, 2, 1)(x)))
             x = blocks.dropout(x, keys, self.levels + i, self.dropout) if i < 3 else x

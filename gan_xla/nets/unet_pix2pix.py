@@ -68,7 +68,7 @@ class Generator(blocks.Network):
         for i, width in enumerate(widths):
             x = Conv(width, 4, 2, 1, **options)(nn.leaky_relu(x, 0.2) if i else x)
             x = norm(x) if 0 < i < len(widths) - 1 else x
-            skips.append(x)
+            skips.append(self.show(x))
         for i, skip in enumerate(reversed(skips[:-1])):
             up = ConvTranspose(skip.shape[-1], 4, 2, 1, **options)
             x = norm(blocks.upsample(self.upsample, nn.relu(x), up))

@@ -62,7 +62,11 @@ def _generator(direction: str | None) -> str:
 
 
 def _nets(model: Model, side: str) -> dict[str, Net]:
-    return layout.split(Net(*model.variables[side]), side[0].upper() if model.labels else "")
+    """The networks of `model.generator` or `model.discriminator` by name, without what is the method's own."""
+    prefix, (params, stats) = side[0].upper(), model.variables[side]
+    if model.labels:
+        return {prefix: Net(params, stats)}
+    return {name: Net(params[name], stats[name]) for name in params if name.startswith(f"{prefix}_")}
 
 
 def _network(model: Model, side: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -128,7 +128,10 @@ def _samples(model: Model) -> Table:
     if labels:
         drawn = _uris(model.sample(labels=labels * ROWS))
         return Table("samples by label", labels, _rows(drawn, len(labels)))
-    return Table("samples", [], _rows(_uris(model.sample(4 * ROWS)), ROWS))
+    drawn = model.sample(4 * ROWS)
+    if isinstance(drawn, dict):
+        return Table("samples", list(model.draws), list(zip(*(_uris(drawn[name][:ROWS]) for name in model.draws))))
+    return Table("samples", [], _rows(_uris(drawn), ROWS))
 
 
 def _rows(cells: Sequence[str], width: int) -> list[list[str]]:

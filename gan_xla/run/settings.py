@@ -24,7 +24,7 @@ from gan_xla.run import limits
 NAMED = 5  # differences that a message lists
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
-SHIPPED = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
 
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _TYPES = {

@@ -2,15 +2,14 @@
 
 import itertools
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 
 import jax
 import ml_collections
 import numpy as np
 
 from gan_xla import data, devices
-from gan_xla.contract import Phase, Tree
+from gan_xla.contract import Gan, Pair, Phase, Tree
 from gan_xla.data.resident import Resident
 from gan_xla.run.state import TrainState, reset
 from gan_xla.training.precompile import Ahead
@@ -68,6 +67,18 @@ def batches(
     )
     found = map(devices.shard, found)
     return found if resident is None else resident.batches(found, start, phase.resolution)
+
+
+def programs(config: ml_collections.ConfigDict, gan: Gan, optimizer: Pair, phase: Phase) -> list[Callable]:
+    """The mapped steps of a phase; the call at step s runs program s modulo their number."""
+    train, turns = config.train, gan.turns
+    cycles = [turns] if train.steps_per_call > 1 else [(turn,) for turn in turns]
+    several = for_seeds if train.num_seeds > 1 else lambda step: step
+    made = {
+        cycle: devices.map_step(several(make_step(gan, optimizer, cycle, devices.AXIS, phase, train.accumulate)))
+        for cycle in set(cycles)
+    }
+    return [made[cycle] for cycle in cycles]
 
 
 class Loop:
@@ -191,23 +202,8 @@ class Loop:
     def _ready(self, state) -> bool:
         return self._gan.ready is not None and bool(self._gan.ready(devices.on_one_device(state.disc.stats)))
 
-    def _programs(self, phase) -> list:
-        """The mapped steps of a phase, made once; the call at step s runs program s modulo their number."""
+    def _programs(self, phase: Phase) -> list[Callable]:
+        """`programs` of a phase, made once."""
         if phase not in self._made:
-            self._made = {phase: self._make_programs(phase)}
+            self._made = {phase: programs(self._config, self._gan, self._optimizer, phase)}
         return self._made[phase]
-
-    def _make_programs(self, phase) -> list:
-        turns = self._gan.turns
-        cycles = [turns] if self._config.train.steps_per_call > 1 else [(turn,) for turn in turns]
-        step = partial(
-            make_step,
-            self._gan,
-            self._optimizer,
-            axis_name=devices.AXIS,
-            phase=phase,
-            accumulate=self._config.train.accumulate,
-        )
-        several = for_seeds if self._config.train.num_seeds > 1 else lambda step: step
-        made = {cycle: devices.map_step(several(step(cycle))) for cycle in set(cycles)}
-        return [made[cycle] for cycle in cycles]

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import ml_collections
@@ -10,6 +11,7 @@ import numpy as np
 from etils import epath
 
 from gan_xla import data, devices, gans
+from gan_xla.contract import Gan, Pair
 from gan_xla.errors import UserError
 from gan_xla.run import environment, lock, settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -93,6 +95,35 @@ class Run:
             yield Reporter(self._config, writer, progress, Previewer(self._gan, self._dataset), self._hint)
 
 
+class Parts(NamedTuple):
+    """What a run is made of.
+
+    Attributes:
+      config: resolved.
+      dataset, gan, optimizer: what to train on, what, and how.
+    """
+
+    config: ml_collections.ConfigDict
+    dataset: data.Dataset
+    gan: Gan
+    optimizer: Pair
+
+
+def prepare(config: ml_collections.ConfigDict) -> Parts:
+    """Resolves a config, reads its data and builds its method; finds mistakes before anything is made or written.
+
+    Raises:
+      UserError: a mistake in the config or the data.
+    """
+    dataset = data.load(config.data)
+    config = settings.resolve(config, dataset.images, dataset.fields)
+    gan = gans.build(config, axis_name=devices.AXIS)
+    config.train.steps = config.train.steps or gan.length
+    for phase in gan.phases:
+        batches(config, dataset, phase, phase.start, phase.start + 1)
+    return Parts(config, dataset, gan, optimizers(config.optimizer, config.train.steps))
+
+
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str = "") -> TrainState:
     """Trains `config.gan` until `train.steps`, or resumes the run in `workdir`.
 
@@ -108,13 +139,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         written; numbers that are not finite, as `train.nonfinite` says.
     """
     devices.use_compilation_cache()
-    dataset = data.load(config.data)
-    config = settings.resolve(config, dataset.images, dataset.fields)
-    gan = gans.build(config, axis_name=devices.AXIS)
-    config.train.steps = config.train.steps or gan.length
-    optimizer = optimizers(config.optimizer, config.train.steps)
-    for phase in gan.phases:  # finds mistakes before anything is made or written
-        batches(config, dataset, phase, phase.start, phase.start + 1)
+    config, dataset, gan, optimizer = prepare(config)
     scorer = Scorer(config, dataset) if config.train.evaluate_every else None
     run = Run(config, dataset, gan, optimizer, scorer, workdir, hint)
     try:
