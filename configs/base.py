@@ -32,9 +32,9 @@ DATA = dict(
     domain_b="",  # domain B, likewise
     attributes=Of("gan cgan pggan stargan", ""),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
     labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
-    exclusive=Of("stargan", ()),  # groups of labels of which an image has one at most; () where the data tell
+    exclusive=Of("stargan", ()),  # groups of labels of which an image has one at most; () for none
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
-    unlabelled=Of("gan pggan", True, cgan=False),  # folder, tfds: all images are one domain without labels
+    unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
     image_size=64,  # pixels, height and width of what the networks see; 0 for points
     channels=3,  # 1 (grey), 3 (RGB), 4 (RGB and alpha); 2 for points
@@ -55,8 +55,8 @@ GENERATOR = dict(
     hidden=Of("mlp", 128, gan_mlp=(128, 256, 512, 1024)),  # units of the hidden layers, of all (mlp) or each (gan_mlp)
     embedding=Of("gan_mlp", 0),  # features of a learned embedding of the label; 0: the label vector itself
     bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
-    fmap_base=Of("progressive", 8192),  # channels at 4x4 pixels; half of them at each doubling, ...
-    fmap_max=Of("progressive", 512),  # ... and never more than this
+    fmap_base=Of("progressive", 8192),  # channels at 2x2 pixels, half of them at each doubling; ...
+    fmap_max=Of("progressive", 512),  # ... but never more than this
     dropout=Of("unet unet_pix2pix", 0.5, resnet=0.0),  # share of the values set to 0, of the layers that have it
     norm=Of("resnet unet", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
     # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards.
@@ -93,11 +93,11 @@ LOSS = dict(
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
     disc_weight=Of("discogan", 1.0, cyclegan=0.5, pix2pix=0.5),  # of D's loss of each domain
     penalty=Of("gan cgan", "none"),  # on D's gradient: none, wgan-gp, wgan-gp-one-sided, r1
-    penalty_weight=Of("gan cgan", 10.0),
+    penalty_weight=Of("gan cgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
-    reconstruction_weight=Of("discogan", 1.0),
+    reconstruction_weight=Of("discogan", 1.0),  # weight of that
     # ((step, r), ...), from step 0: the reconstruction counts r times, G's other losses 1 - r times; () for once each.
     reconstruction_rate=Of("discogan", ()),
     feature_weight=Of("discogan", 0.0),  # of the distance between D's mean activations of real and of made images
@@ -115,7 +115,7 @@ LOSS = dict(
 
 OPTIMIZER = dict(
     name="adam",  # adam, sgd
-    learning_rate=2e-4,
+    learning_rate=2e-4,  # step size of both players
     b1=0.5,  # adam: decay of the mean of the gradients
     b2=0.999,  # adam: decay of the mean of their squares
     weight_decay=0.0,  # times the parameters, added to the gradients before Adam
@@ -124,7 +124,7 @@ OPTIMIZER = dict(
     gen=dict(
         learning_rate=float,  # G's own; None: the common one
         weight_decay=float,  # G's own; None: the common one
-        ema_decay=0.0,  # in a step, of the moving average of G, which is used after training; 0 keeps none
+        ema_decay=0.0,  # decay in a step of the moving average of G, which is used after training; 0 keeps none
     ),
     disc=dict(
         learning_rate=float,  # D's own; None: the common one
@@ -144,8 +144,9 @@ TRAIN = dict(
     checkpoint_every=1000,  # steps; the newest three checkpoints stay
     keep_every=0,  # steps; these checkpoints stay too; 0 for none
     evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never
-    score="",  # what tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd;
-    # "" for the first that fits of modes, l1, kid
+    # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd; "" for the
+    # first of modes, l1, kid that the run has.
+    score="",
     sample_every=500,  # steps; pictures
     log_every=20,  # steps; metrics.jsonl and TensorBoard
     steps_per_call=1,  # in one call of the device; more for small networks
