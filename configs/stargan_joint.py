@@ -14,111 +14,21 @@ they face the viewer, at 32x32, the rest as stargan.py:quick, 20,000 updates of 
 """
 
 import ml_collections
-from ml_collections import config_dict
+
+from gan_xla.configs import base, stargan
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """`variant`: "" for the paper's recipe, "quick" for minutes on a CPU."""
-    config = ml_collections.ConfigDict(
-        dict(
-            gan="stargan",
-            seed=0,
-            data=dict(
-                source="folder",
-                name="chairs2cars",
-                path="",
-                path_a="",
-                path_b="",
-                domain_a="",
-                domain_b="",
-                attributes="",
-                labels=("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young"),
-                exclusive=(("Black_Hair", "Blond_Hair", "Brown_Hair"),),
-                joint=dict(
-                    second=dict(
-                        source="folder", name="", path="", attributes="", labels=("all",), exclusive=(), fit="crop"
-                    )
-                ),
-                paired=False,
-                image_size=128,
-                channels=3,
-                load_size=128,
-                fit="crop",
-                flip=True,
-                background=(255, 255, 255),
-                max_unreadable=10,
-                on_device=False,
-            ),
-            model=dict(
-                generator=dict(net="stargan", width=64, blocks=6, upsample="transpose", output="tanh"),
-                discriminator=dict(net="stargan", width=64, layers=6),
-            ),
-            loss=dict(
-                adversarial="wgan",
-                lambda_gp=10.0,
-                lambda_cls=1.0,
-                lambda_rec=10.0,
-                lambda_identity=0.0,
-            ),
-            optimizer=dict(
-                name="adam",
-                learning_rate=1e-4,
-                b1=0.5,
-                b2=0.999,
-                weight_decay=0.0,
-                grad_clip=0.0,
-                schedule="linear",
-                gen=dict(
-                    learning_rate=config_dict.placeholder(float),
-                    weight_decay=config_dict.placeholder(float),
-                    ema_decay=0.0,
-                ),
-                disc=dict(learning_rate=config_dict.placeholder(float), weight_decay=config_dict.placeholder(float)),
-            ),
-            train=dict(
-                turns=("d", "d", "d", "d", "d", "d", "d", "d", "dg", "dg"),
-                steps=400_000,
-                epochs=0,
-                batch_size=16,
-                checkpoint_every=5000,
-                keep_every=0,
-                evaluate_every=0,
-                score="",
-                sample_every=1000,
-                log_every=100,
-                steps_per_call=1,
-                num_seeds=1,
-                dtype="float32",
-                remat=False,
-                accumulate=1,
-                nonfinite="stop",
-                max_rollbacks=3,
-            ),
-        )
+    """`variant`: as of configs/stargan.py."""
+    config = stargan.get_config(variant)
+    second = dict(source="folder", name="", path="", attributes="", labels=("all",), exclusive=(), fit="crop")
+    with config.unlocked():
+        config.data.joint.second = second
+    config.train.update(turns=("d",) * 8 + ("dg",) * 2, steps=400_000)
+    faces = dict(data=dict(joint=dict(second=dict(source="builtin", name="chairs2cars", labels=("front", "back")))))
+    return base.variant(
+        config,
+        variant,
+        quick=dict(train=dict(turns=("d", "d", "dg", "dg"), steps=20_000), **faces),
+        tiny=dict(train=dict(turns=("dg",)), **faces),
     )
-    if variant == "quick":
-        config.update(
-            dict(
-                data=dict(
-                    source="builtin",
-                    image_size=32,
-                    load_size=36,
-                    labels=("all",),
-                    exclusive=(),
-                    joint=dict(second=dict(source="builtin", name="chairs2cars", labels=("front", "back"))),
-                ),
-                model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=4)),
-                loss=dict(lambda_identity=0.5),
-                optimizer=dict(learning_rate=2e-4),
-                train=dict(
-                    turns=("d", "d", "dg", "dg"),
-                    steps=20_000,
-                    batch_size=8,
-                    checkpoint_every=500,
-                    sample_every=500,
-                ),
-            )
-        )
-    elif variant:
-        raise ValueError(f"unknown variant {variant!r}; this config has: quick")
-    return config

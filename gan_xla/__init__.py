@@ -1,6 +1,12 @@
 """GAN image translation and synthesis in JAX and Flax."""
 
+import os
+
 __version__ = "0.1.0"
+
+# gan_xla.configs, which a wheel has inside the package, stands beside it in a checkout, installed or not.
+if not os.path.isdir(os.path.join(__path__[0], "configs")):
+    __path__.append(os.path.dirname(__path__[0]))
 
 
 def load(workdir, checkpoint="last", number=0, average=True):

@@ -39,7 +39,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     config_flags.DEFINE_config_file(
         "config",
         None,
-        "Config file, or a shipped config's name; append :quick for the short form.",
+        "Config file, or a shipped config's name; append :quick for the short form, :tiny for two steps.",
         sys_argv=argv,
         **common,
     )

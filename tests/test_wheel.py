@@ -44,7 +44,7 @@ def installed(tmp_path_factory):
 
 
 def test_the_wheel_holds_what_the_package_reads(installed):
-    for name in ("py.typed", "configs/discogan.py", "data/objects/ATTRIBUTION.md", "export/page/index.html"):
+    for name in ("py.typed", "configs/base.py", "data/objects/ATTRIBUTION.md", "export/page/index.html"):
         assert (installed / "gan_xla" / name).is_file(), name
     assert (installed / "gan_xla/report/templates/report.html").is_file()
     assert not (installed / "tests").exists() and not (installed / "experiments").exists()

@@ -49,7 +49,7 @@ FILES = (
     "def get_config(:\n", "import no_such_module\n", "get_config = 3\n", "def get_config():\n    return {'gan': 1}\n",
     "def get_config():\n    return 1 / 0\n", "raise KeyError('x')\n",
     "def get_config():\n    return open('/no/file')\n",
-    "from configs.discogan import get_config as get\n\ndef get_config():\n    return get('tiny')\n", "\0",
+    "from configs.discogan import get_config as get\n\ndef get_config():\n    return get('nonesuch')\n", "\0",
 )  # fmt: skip
 JUNK = (None, "x", -1, 1.5, [], [1], {}, {"a": 1}, True, "", 10**30, [[]], ["a", ["b"]], float("nan"), "1" * 300)
 CONTENTS = (

@@ -186,10 +186,12 @@ def _source(config: ml_collections.ConfigDict) -> str:
     """A config file of this config."""
 
     def text(value: Any, indent: int) -> str:
-        if isinstance(value, ml_collections.ConfigDict):
-            lines = [f"{' ' * (indent + 4)}{name}={text(part, indent + 4)},\n" for name, part in value.items()]
-            return f"dict(\n{''.join(lines)}{' ' * indent})"
-        return "config_dict.placeholder(float)" if value is None else repr(value)
+        if not isinstance(value, ml_collections.ConfigDict):
+            return repr(value)
+        unset = {name: f"config_dict.placeholder({value.get_type(name).__name__})" for name in value}
+        parts = {name: unset[name] if part is None else text(part, indent + 4) for name, part in value.items()}
+        lines = [f"{' ' * (indent + 4)}{name}={part},\n" for name, part in parts.items()]
+        return f"dict(\n{''.join(lines)}{' ' * indent})"
 
     return (
         '"""Made by gan_xla --mode=import."""\n\nimport ml_collections\nfrom ml_collections import config_dict\n\n\n'

@@ -1,6 +1,8 @@
 """What values the fields of a config may have, whatever the method; what only a method knows, it checks itself."""
 
+import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -46,54 +48,62 @@ DEPTH = _whole(0, 1000)
 SHARE = Rule(lambda x: 0 <= x < 1, "0 or more, and below 1")
 RATE = Rule(lambda x: 0 <= x <= 1, "0 to 1")
 
-# By the last part of a field's name; other numbers follow WHOLE or NUMBER.
+# By a field's full name, where * stands for any text; other numbers follow WHOLE or NUMBER.
 RULES = {
     "seed": _whole(0, 2**32 - 1),
-    "image_size": SIDE,
-    "load_size": SIDE,
-    "channels": _whole(1, 4),
-    "background": Rule(
+    "data.image_size": SIDE,
+    "data.load_size": SIDE,
+    "data.channels": _whole(1, 4),
+    "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"
     ),
-    "exclusive": _several(
+    "data.exclusive": _several(
         lambda group: not isinstance(group, str) and all(isinstance(label, str) for label in group),
         "groups of labels, such as (('cat', 'dog'),)",
     ),
-    "width": WIDTH,
-    "latent": WIDTH,
-    "fmap_base": WIDTH,
-    "fmap_max": WIDTH,
-    "bottleneck": WIDTH_OR_NONE,
-    "embedding": WIDTH_OR_NONE,
-    "hidden": Rule(
+    "model.latent": WIDTH,
+    "model.*.width": WIDTH,
+    "model.*.fmap_base": WIDTH,
+    "model.*.fmap_max": WIDTH,
+    "model.*.bottleneck": WIDTH_OR_NONE,
+    "model.*.embedding": WIDTH_OR_NONE,
+    "model.*.hidden": Rule(
         lambda x: all(map(WIDTH.allows, x)) if isinstance(x, (tuple, list)) else WIDTH.allows(x),
         f"{WIDTH.text}, or several",
     ),
-    "blocks": DEPTH,
-    "layers": DEPTH,
-    "levels": DEPTH,
-    "group": COUNT,
-    "batch_sizes": Rule(_ascending(1, COUNT), "pairs of size and batch, ascending, such as ((4, 16), (32, 8))"),
-    "feature_layers": _several(DEPTH.allows, "numbers of layers from 0, such as (1, 2)"),
-    "reconstruction_rate": Rule(
+    "model.*.blocks": DEPTH,
+    "model.*.layers": DEPTH,
+    "model.*.levels": DEPTH,
+    "model.*.group": COUNT,
+    "model.*.dropout": SHARE,
+    "growth.batch_sizes": Rule(_ascending(1, COUNT), "pairs of size and batch, ascending, such as ((4, 16), (32, 8))"),
+    "loss.feature_layers": _several(DEPTH.allows, "numbers of layers from 0, such as (1, 2)"),
+    "loss.reconstruction_rate": Rule(
         lambda pairs: _ascending(0, RATE)(pairs) and (not pairs or pairs[0][0] == 0),
         "pairs of step and rate, ascending from step 0, such as ((0, 0.01), (10000, 0.5))",
     ),
-    "dropout": SHARE,
-    "b1": SHARE,
-    "b2": SHARE,
-    "turns": Rule(lambda turns: turns and set(turns) <= set(TURNS), f"one or more of {', '.join(TURNS)}"),
-    "batch_size": COUNT,
-    "log_every": COUNT,
-    "sample_every": COUNT,
-    "checkpoint_every": COUNT,
-    "steps_per_call": COUNT,
-    "num_seeds": COUNT,
-    "accumulate": COUNT,
-    "dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
-    "max_rollbacks": COUNT,
-    "nonfinite": Rule(lambda policy: policy in NONFINITE, f"one of {', '.join(NONFINITE)}"),
+    "optimizer.b1": SHARE,
+    "optimizer.b2": SHARE,
+    "train.turns": Rule(lambda turns: turns and set(turns) <= set(TURNS), f"one or more of {', '.join(TURNS)}"),
+    "train.batch_size": COUNT,
+    "train.log_every": COUNT,
+    "train.sample_every": COUNT,
+    "train.checkpoint_every": COUNT,
+    "train.steps_per_call": COUNT,
+    "train.num_seeds": COUNT,
+    "train.accumulate": COUNT,
+    "train.dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
+    "train.max_rollbacks": COUNT,
+    "train.nonfinite": Rule(lambda policy: policy in NONFINITE, f"one of {', '.join(NONFINITE)}"),
 }
+# data.joint.NAME.FIELD follows data.FIELD, and a player's own optimizer.gen.FIELD follows optimizer.FIELD.
+_LIKE = re.compile(r"^(data)\.joint\.[^.]+|^(optimizer)\.(?:gen|disc)")
+
+
+def _rule(field: str, value: Any) -> Rule | None:
+    name = _LIKE.sub(lambda found: found[1] or found[2], field)
+    found = (rule for pattern, rule in RULES.items() if fnmatchcase(name, pattern))
+    return next(found, {int: WHOLE, float: NUMBER}.get(type(value)))
 
 
 def check(fields: Mapping[str, Any]) -> None:
@@ -103,7 +113,7 @@ def check(fields: Mapping[str, Any]) -> None:
       UserError: an impossible value.
     """
     for field, value in fields.items():
-        rule = RULES.get(field.rpartition(".")[-1], {int: WHOLE, float: NUMBER}.get(type(value)))
+        rule = _rule(field, value)
         if rule is None or value is None:
             continue
         try:

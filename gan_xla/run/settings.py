@@ -25,6 +25,7 @@ NAMED = 5  # differences that a message lists
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
 SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
+PARTS = ("__init__", "base")  # files there that are no configs
 
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _TYPES = {
@@ -38,7 +39,7 @@ _TYPES = {
 
 def shipped() -> list[str]:
     """Names of the configs that come with the package."""
-    return sorted({path.stem for folder in SHIPPED for path in folder.glob("*.py") if path.stem != "__init__"})
+    return sorted({path.stem for folder in SHIPPED for path in folder.glob("*.py")} - set(PARTS))
 
 
 def find(spec: str) -> str:
@@ -52,7 +53,8 @@ def find(spec: str) -> str:
     path, _, variant = spec.partition(":")
     name = Path(path).name.removesuffix(".py")
     for candidate in (Path(path), *(folder / f"{name}.py" for folder in SHIPPED)):
-        if os.path.isfile(candidate):
+        part = candidate.stem in PARTS and candidate.absolute().parent in SHIPPED
+        if os.path.isfile(candidate) and not part:
             return f"{candidate}:{variant}" if variant else str(candidate)
     raise UserError(f"--config={spec}: no such file; shipped configs are {', '.join(shipped())}")
 

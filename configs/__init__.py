@@ -1,0 +1,1 @@
+"""The recipes, a file each; `base` has every field that they have."""

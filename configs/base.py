@@ -1,0 +1,234 @@
+"""Every field of every config, once: what it means, its unit, its choices, and its value unless a recipe says another.
+
+A recipe is `get_config(gan, generator, discriminator)` and what differs. A field is everybody's, unless `Of` says whose
+it is. A type in place of a value is a field that is not set (None) and takes that type. A new option is one line here;
+what only a newcomer's recipe has, that recipe can bring along itself.
+"""
+
+from typing import Any
+
+import ml_collections
+from ml_collections import config_dict
+
+
+class Of(dict):
+    """The values of a field that only some have, by their names: `Of("gan cgan", 1.0)`, `Of("mlp", 3, unet=6)`.
+
+    The names are methods, in `GENERATOR` and `DISCRIMINATOR` networks.
+    """
+
+    def __init__(self, names: str, value: Any, **others: Any):
+        super().__init__(dict.fromkeys(names.split(), value), **others)
+
+
+DATA = dict(
+    source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
+    # builtin: chairs2cars, chairs2chairs, cars2cars, edges2objects (pairs), gmm (points). tfds: TFDS's own name.
+    name="chairs2cars",
+    path="",  # folder: directory in one of the layouts of gan_xla.data.folder. tfds: its data_dir, "" for the usual one
+    path_a="",  # folder: directory of domain A, with path_b in place of path
+    path_b="",  # folder: directory of domain B
+    domain_a="",  # folder: class directory that is domain A. tfds: attributes that select it, "Male=1,Eyeglasses=0"
+    domain_b="",  # domain B, likewise
+    attributes=Of("gan cgan pggan stargan", ""),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
+    labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
+    exclusive=Of("stargan", ()),  # groups of labels of which an image has one at most; () for none
+    joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
+    unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
+    paired=False,  # whether the images of A and B belong together in pairs
+    image_size=64,  # pixels, height and width of what the networks see; 0 for points
+    channels=3,  # 1 (grey), 3 (RGB), 4 (RGB and alpha); 2 for points
+    load_size=0,  # pixels to read images at; random crops of image_size are taken from them; 0 for image_size
+    fit="stretch",  # how a rectangle becomes a square: stretch, crop (the middle), pad (with background)
+    flip=False,  # mirror half of the training images
+    background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
+    max_unreadable=10,  # images that may be skipped because they cannot be read
+    on_device=False,  # keep all training images on each device
+)
+
+GENERATOR = dict(
+    # Channels of the first level (dcgan: of the last one).
+    width=Of("dcgan encoder_decoder resnet stargan unet unet_pix2pix", 64),
+    blocks=Of("resnet", 9, stargan=6),  # residual blocks
+    levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
+    layers=Of("mlp", 3),  # linear layers
+    hidden=Of("mlp", 128, gan_mlp=(128, 256, 512, 1024)),  # units of the hidden layers, of all (mlp) or each (gan_mlp)
+    embedding=Of("gan_mlp", 0),  # features of a learned embedding of the label; 0: the label vector itself
+    bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
+    fmap_base=Of("progressive", 8192),  # channels at 2x2 pixels, half of them at each doubling; ...
+    fmap_max=Of("progressive", 512),  # ... but never more than this
+    dropout=Of("unet unet_pix2pix", 0.5, resnet=0.0),  # share of the values set to 0, of the layers that have it
+    norm=Of("resnet unet", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
+    # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards.
+    upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
+    skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
+    # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
+    output=Of("dcgan encoder_decoder gan_mlp resnet stargan unet unet_pix2pix", "tanh", mlp="linear"),
+)
+
+DISCRIMINATOR = dict(
+    width=Of("dcgan encoder_decoder patch patchgan stargan", 64),  # channels of the first layer
+    # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
+    layers=Of("patchgan", 3, stargan=6, mlp=5),
+    hidden=Of("mlp", 128, gan_mlp=(512, 256)),  # as the generator's
+    embedding=Of("gan_mlp", 0),  # as the generator's
+    fmap_base=Of("progressive", 8192),  # as the generator's
+    fmap_max=Of("progressive", 512),  # as the generator's
+    group=Of("progressive", 4),  # samples whose standard deviation is a feature map
+    norm=Of("patch patchgan", "instance", dcgan="batch"),  # as the generator's; penalties take no batch norm
+    spectral_norm=Of("dcgan encoder_decoder patchgan", False),  # divide kernels by their largest singular values
+    judges=Of("patchgan", "patches"),  # patches (a logit each), mean (of these), image (one logit of the whole map)
+)
+
+MODEL = dict(
+    latent=Of("gan cgan", 100, pggan=512),  # dimensions of the noise
+    direction=Of("pix2pix", "AtoB"),  # AtoB or BtoA
+)
+
+LOSS = dict(
+    objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
+    # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
+    adversarial=Of("discogan gan cgan pix2pix", "log", cyclegan="lsgan", stargan="wgan"),
+    conditional=Of("pix2pix", True),  # whether D sees the source beside the result
+    gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
+    disc_weight=Of("discogan", 1.0, cyclegan=0.5, pix2pix=0.5),  # of D's loss of each domain
+    penalty=Of("gan cgan", "none"),  # on D's gradient: none, wgan-gp, wgan-gp-one-sided, r1
+    penalty_weight=Of("gan cgan", 10.0),  # weight of that
+    lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
+    drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
+    reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
+    reconstruction_weight=Of("discogan", 1.0),  # weight of that
+    # ((step, r), ...), from step 0: the reconstruction counts r times, G's other losses 1 - r times; () for once each.
+    reconstruction_rate=Of("discogan", ()),
+    feature_weight=Of("discogan", 0.0),  # of the distance between D's mean activations of real and of made images
+    feature_layers=Of("discogan", ()),  # numbers of these activations, from 0
+    pixel_weight=Of("discogan", 0.0),  # of the L1 distance to the true image; for aligned pairs
+    lambda_L1=Of("pix2pix", 100.0),  # weight of the L1 distance to the true image; 0 leaves it out
+    lambda_A=Of("cyclegan", 10.0),  # weight of the cycle A to B to A; 0 leaves it out
+    lambda_B=Of("cyclegan", 10.0),  # weight of the cycle B to A to B; 0 leaves it out
+    lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
+    lambda_rec=Of("stargan", 10.0),  # weight of the L1 reconstruction
+    # Weight of the identity loss, which keeps colours, times lambda_A and lambda_B, or lambda_rec; 0 leaves it out.
+    lambda_identity=Of("cyclegan stargan", 0.0),
+    label_weight=Of("pggan", 1.0),  # of AC-GAN's classification, where there are data.labels
+)
+
+OPTIMIZER = dict(
+    name="adam",  # adam, sgd
+    learning_rate=2e-4,  # step size of both players
+    b1=0.5,  # adam: decay of the mean of the gradients
+    b2=0.999,  # adam: decay of the mean of their squares
+    weight_decay=0.0,  # times the parameters, added to the gradients before Adam
+    grad_clip=0.0,  # largest norm of all gradients of a player together; 0 for any
+    schedule="constant",  # constant; linear: constant over the first half of train.steps, then linearly to zero
+    gen=dict(
+        learning_rate=float,  # G's own; None: the common one
+        weight_decay=float,  # G's own; None: the common one
+        ema_decay=0.0,  # decay in a step of the moving average of G, which is used after training; 0 keeps none
+    ),
+    disc=dict(
+        learning_rate=float,  # D's own; None: the common one
+        weight_decay=float,  # D's own; None: the common one
+        clip=0.0,  # largest absolute value of a parameter of D; 0 for any
+    ),
+)
+
+TRAIN = dict(
+    # The cycle of updates, a batch each: d, g, dg (D, then G against the new D), gd (both from one forward pass),
+    # d+g (as dg, with new noise for G).
+    turns=("dg",),
+    steps=0,  # turns to play; 0: as many as `epochs`, or the `growth` section, need
+    epochs=0,  # times that all images are shown, in place of steps
+    batch_size=64,  # images of all devices together
+    pool_size=Of("cyclegan", 50),  # made images that are kept for D to see again; 0: it sees the newest alone
+    checkpoint_every=1000,  # steps; the newest three checkpoints stay
+    keep_every=0,  # steps; these checkpoints stay too; 0 for none
+    evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never
+    # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd; "" for the
+    # first of modes, l1, kid that the run has.
+    score="",
+    sample_every=500,  # steps; pictures
+    log_every=20,  # steps; metrics.jsonl and TensorBoard
+    steps_per_call=1,  # in one call of the device; more for small networks
+    num_seeds=1,  # runs in one program, of the seeds `seed`, `seed` + 1, ...
+    dtype="float32",  # of activations: float32, bfloat16
+    remat=False,  # compute activations again in the backward pass, for less memory
+    accumulate=1,  # parts of a batch whose gradients are taken one after the other, for less memory
+    nonfinite="stop",  # when a loss or gradient is not finite: stop, skip (the update), rollback (to a checkpoint)
+    max_rollbacks=3,  # rollbacks before the run stops
+)
+
+GROWTH = dict(
+    first=4,  # pixels, height and width to begin with; they double up to data.image_size
+    fade_images=600_000,  # images shown while a new level fades in
+    stable_images=600_000,  # images shown after that
+    # Share of the made images that D scores above the mean of the real ones at which the next level comes before its
+    # time; the last one stays the longer for it. 0: never.
+    fooled=0.0,
+    # (pixels, batch size), ascending: the batch from this height and width on.
+    batch_sizes=((4, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)),
+)
+
+FIELDS = dict(
+    seed=0,  # of the parameters, the noise and the order of the data
+    data=DATA,
+    growth=Of("pggan", GROWTH),
+    model=MODEL,
+    loss=LOSS,
+    optimizer=OPTIMIZER,
+    train=TRAIN,
+)
+
+# What the `tiny` variants share: the smallest run that shows that a method works. Recipes add their networks' sizes.
+TINY = dict(
+    data=dict(source="builtin", name="chairs2cars", image_size=16, load_size=18),
+    train=dict(steps=2, epochs=0, batch_size=4, steps_per_call=1, log_every=1),
+)
+
+
+def _fields(table: dict[str, Any], name: str) -> dict[str, Any]:
+    """The fields of a table that the method or network `name` has."""
+    found = {}
+    for field, value in table.items():
+        if isinstance(value, Of):
+            if name not in value:
+                continue
+            value = value[name]
+        if isinstance(value, dict):
+            value = _fields(value, name)
+        elif isinstance(value, type):  # a new one each time: what shares a placeholder shares its value
+            value = config_dict.placeholder(value)
+        found[field] = value
+    return found
+
+
+def get_config(gan: str, generator: str, discriminator: str, **own: dict[str, Any]) -> ml_collections.ConfigDict:
+    """All fields of a method with two networks, locked, so that a recipe's misspelt field is an error.
+
+    Args:
+      gan: the method, a module of `gan_xla.gans`.
+      generator, discriminator: modules of `gan_xla.nets`.
+      own: sections of more fields, such as a newcomer has: `loss=dict(adversarial="log", mine=1.0)`.
+    """
+    config = ml_collections.ConfigDict({"gan": gan, **_fields(FIELDS, gan)})
+    config.model.generator = {"net": generator, **_fields(GENERATOR, generator)}
+    config.model.discriminator = {"net": discriminator, **_fields(DISCRIMINATOR, discriminator)}
+    config.update(own)
+    return config.lock()
+
+
+def variant(config: ml_collections.ConfigDict, name: str, **variants: dict[str, Any]) -> ml_collections.ConfigDict:
+    """The config as its variant `name` has it.
+
+    Args:
+      config: the recipe.
+      name: of the variant; "" for the recipe itself.
+      variants: what each of them changes; "tiny" besides `TINY`.
+    Raises:
+      ValueError: there is no such variant.
+    """
+    if name and name not in variants:
+        raise ValueError(f"unknown variant {name!r}; this config has: {', '.join(sorted(variants))}")
+    config.update(TINY if name == "tiny" else {})
+    config.update(variants.get(name, {}))
+    return config

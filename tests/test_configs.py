@@ -1,0 +1,112 @@
+"""The shipped configs: what they resolve to, and that base.py says it of the networks that there are."""
+
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from gan_xla import gans, limits, nets, settings
+from gan_xla.configs import base
+from gan_xla.errors import UserError
+from gan_xla.nets import blocks
+
+CONFIGS = settings.shipped()
+VARIANTS = {name: ("", "quick", "tiny") for name in CONFIGS} | {"pggan": ("", "cifar", "quick", "tiny")}
+SPECS = [f"{name}:{variant}".rstrip(":") for name, variants in VARIANTS.items() for variant in variants]
+# Made when every config had all of its fields in its own file.
+BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
+# Fields that not every config had then, with the values that their absence meant.
+SINCE = {
+    "optimizer.disc.clip": 0.0,
+    "model.generator.levels": None,
+    "model.generator.norm": "instance",
+    "model.generator.output": "linear",
+    "model.discriminator.norm": "instance",
+}
+
+
+NETWORKS = [
+    (role, part.name)
+    for part in pkgutil.iter_modules(nets.__path__)
+    for role in ("Generator", "Discriminator")
+    if hasattr(importlib.import_module(f"gan_xla.nets.{part.name}"), role)
+]
+
+
+def _leaves(tree, prefix=""):
+    """As `settings.flat`, with empty sections."""
+    for key, value in tree.items():
+        yield from (
+            _leaves(value, f"{prefix}{key}.") if value and isinstance(value, dict) else [(f"{prefix}{key}", value)]
+        )
+
+
+@pytest.mark.parametrize("spec", BEFORE)
+def test_a_config_resolves_to_what_it_was(spec):
+    before = dict(_leaves(BEFORE[spec]))
+    now = dict(_leaves(json.loads(json.dumps(settings.load(spec).to_dict()))))
+    assert {name: now.get(name, "missing") for name in before} == before
+    assert [name for name in before if type(now[name]) is not type(before[name])] == []
+    added = now.keys() - before.keys()
+    assert {name: now[name] for name in added} == {name: SINCE[name] for name in added}
+
+
+def test_every_form_of_every_config_but_the_new_tiny_ones_is_in_the_record():
+    assert sorted(spec for spec in SPECS if not spec.endswith(":tiny")) == sorted(BEFORE)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_form_of_every_config_builds(spec):
+    config = settings.load(spec)
+    assert gans.build(config).length > 0 or settings.resolve(config, 1000).train.steps > 0
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_an_unknown_variant_is_told_with_the_known_ones(config):
+    known = ", ".join(VARIANTS[config][1:])
+    with pytest.raises(UserError, match=f"unknown variant 'nonesuch'; this config has: {known}$"):
+        settings.load(f"{config}:nonesuch")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_tiny_form_needs_no_data_and_is_small(config):
+    tiny = settings.load(f"{config}:tiny")
+    assert tiny.data.source == "builtin" and tiny.data.image_size in (0, 16) and tiny.train.batch_size == 4
+    sizes = [value for name, value in _leaves(tiny.model.to_dict()) if name.endswith((".width", ".hidden"))]
+    assert all(x <= 8 for size in sizes for x in (size if isinstance(size, tuple) else (size,)))
+
+
+@pytest.mark.parametrize("role, net", NETWORKS)
+def test_base_has_all_options_of_each_network_and_no_others(role, net):
+    network = getattr(importlib.import_module(f"gan_xla.nets.{net}"), role)
+    given = {*blocks.Network.__dataclass_fields__, "size", "channels", "labels", "latent"}  # by what builds it
+    fields = base.get_config("gan", net, net).model[role.lower()]
+    assert set(fields) - {"net"} == network.__dataclass_fields__.keys() - given
+
+
+def test_configs_share_no_values():
+    one, other = settings.load("gan"), settings.load("gan")
+    one.optimizer.gen.learning_rate = 1.0
+    assert other.optimizer.gen.learning_rate is None and settings.load("gan").optimizer.gen.learning_rate is None
+
+
+def test_a_newcomer_has_the_common_fields_and_brings_its_own():
+    config = base.get_config("newcomer", "resnet", "patchgan", loss=dict(adversarial="hinge", mine=2.0))
+    assert config.loss.to_dict() == {"adversarial": "hinge", "mine": 2.0} and "pool_size" not in config.train
+    assert config.model.generator.net == "resnet" and config.train.steps_per_call == 1
+    with pytest.raises(AttributeError, match="stesp"):
+        config.train.stesp = 3
+
+
+def test_a_rule_is_for_the_field_of_its_full_name_alone():
+    limits.check({"loss.group": 0, "loss.levels": 5000, "mine.width": 0, "train.channels": 9})
+    for field, value in {
+        "model.discriminator.group": 0,
+        "model.generator.levels": 5000,
+        "data.joint.second.channels": 9,
+        "optimizer.disc.b1": 1.0,
+    }.items():
+        with pytest.raises(UserError, match=f"{field}={value} must be"):
+            limits.check({field: value})
