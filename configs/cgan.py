@@ -11,7 +11,6 @@ pixels (`embedding=0` for the one-hot vector itself). Sample pictures have a row
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

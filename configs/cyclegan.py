@@ -16,7 +16,6 @@ images come back to within 9 to 10 of 255 in the mean.
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

@@ -12,7 +12,6 @@ gradient penalties want `model.discriminator.norm=instance` or none. `gan=cgan` 
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

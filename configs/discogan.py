@@ -14,7 +14,6 @@ a rate of 0.5), with which a short run shows cars for chairs; with unit weights 
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

@@ -14,7 +14,6 @@ learning rate of 4e-4 that falls to zero over the second half.
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

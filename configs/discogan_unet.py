@@ -13,7 +13,6 @@ more, random crops and mirroring, a learning rate of 4e-4 that falls to zero ove
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

@@ -15,7 +15,6 @@ convolutional pair: configs/dcgan.py.
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

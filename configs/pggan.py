@@ -20,7 +20,6 @@ to held-out images falls to a third of the first level's by the end.
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

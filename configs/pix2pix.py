@@ -17,7 +17,6 @@ colours within two minutes; at the end the mean distance to the truth is 8 of 25
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

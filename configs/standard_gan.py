@@ -10,7 +10,6 @@ brightness: expect a grey background (experiments/results/azimuth_within/README.
 """
 
 import ml_collections
-
 from gan_xla.configs import discogan
 
 

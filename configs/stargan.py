@@ -19,7 +19,6 @@ moving average of 0.99, a classifier reads all that was to be chairs as chairs, 
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

@@ -14,7 +14,6 @@ they face the viewer, at 32x32, the rest as stargan.py:quick, 20,000 updates of 
 """
 
 import ml_collections
-
 from gan_xla.configs import base, stargan
 
 

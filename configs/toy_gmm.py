@@ -12,7 +12,6 @@ points: where DiscoGAN succeeds, A to B covers all 10 modes. experiments/toy.py 
 """
 
 import ml_collections
-
 from gan_xla.configs import base
 
 

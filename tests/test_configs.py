@@ -6,9 +6,9 @@ import pkgutil
 from pathlib import Path
 
 import pytest
+from gan_xla.configs import base
 
 from gan_xla import gans, limits, nets, settings
-from gan_xla.configs import base
 from gan_xla.errors import UserError
 from gan_xla.nets import blocks
 
