@@ -12,7 +12,7 @@ from ml_collections import config_dict
 
 
 class Of(dict):
-    """The values of a field that only some have, by their names: `Of("gan cgan", 1.0)`, `Of("mlp", 3, unet=6)`.
+    """The values of a field that only some have, by name: `Of("gan cgan", 1.0)`, `Of("mlp_points", 3, resnet=6)`.
 
     The names are methods, in `GENERATOR` and `DISCRIMINATOR` networks.
     """
@@ -48,34 +48,38 @@ DATA = dict(
 
 GENERATOR = dict(
     # Channels of the first level (dcgan: of the last one).
-    width=Of("dcgan encoder_decoder resnet stargan unet unet_pix2pix", 64),
+    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64),
     blocks=Of("resnet", 9, stargan=6),  # residual blocks
     levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
-    layers=Of("mlp", 3),  # linear layers
-    hidden=Of("mlp", 128, gan_mlp=(128, 256, 512, 1024)),  # units of the hidden layers, of all (mlp) or each (gan_mlp)
-    embedding=Of("gan_mlp", 0),  # features of a learned embedding of the label; 0: the label vector itself
+    layers=Of("mlp_points", 3),  # linear layers
+    # Units of the hidden layers: of all (mlp_points), or of each (mlp_images).
+    hidden=Of("mlp_points", 128, mlp_images=(128, 256, 512, 1024)),
+    embedding=Of("mlp_images", 0),  # features of a learned embedding of the label; 0: the label vector itself
     bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
     fmap_base=Of("progressive", 8192),  # channels at 2x2 pixels, half of them at each doubling; ...
     fmap_max=Of("progressive", 512),  # ... but never more than this
-    dropout=Of("unet unet_pix2pix", 0.5, resnet=0.0),  # share of the values set to 0, of the layers that have it
-    norm=Of("resnet unet", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
+    # Share of the values set to 0, of the layers that have dropout.
+    dropout=Of("unet_discogan unet_pix2pix", 0.5, resnet=0.0),
+    norm=Of("resnet unet_discogan", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
     # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards.
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
-    output=Of("dcgan encoder_decoder gan_mlp resnet stargan unet unet_pix2pix", "tanh", mlp="linear"),
+    output=Of(
+        "dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix", "tanh", mlp_points="linear"
+    ),
 )
 
 DISCRIMINATOR = dict(
-    width=Of("dcgan encoder_decoder patch patchgan stargan", 64),  # channels of the first layer
+    width=Of("dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
-    layers=Of("patchgan", 3, stargan=6, mlp=5),
-    hidden=Of("mlp", 128, gan_mlp=(512, 256)),  # as the generator's
-    embedding=Of("gan_mlp", 0),  # as the generator's
+    layers=Of("patchgan", 3, stargan=6, mlp_points=5),
+    hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
+    embedding=Of("mlp_images", 0),  # as the generator's
     fmap_base=Of("progressive", 8192),  # as the generator's
     fmap_max=Of("progressive", 512),  # as the generator's
     group=Of("progressive", 4),  # samples whose standard deviation is a feature map
-    norm=Of("patch patchgan", "instance", dcgan="batch"),  # as the generator's; penalties take no batch norm
+    norm=Of("patch_discogan patchgan", "instance", dcgan="batch"),  # as the generator's; penalties take no batch norm
     spectral_norm=Of("dcgan encoder_decoder patchgan", False),  # divide kernels by their largest singular values
     judges=Of("patchgan", "patches"),  # patches (a logit each), mean (of these), image (one logit of the whole map)
 )
@@ -202,17 +206,20 @@ def _fields(table: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def get_config(gan: str, generator: str, discriminator: str, **own: dict[str, Any]) -> ml_collections.ConfigDict:
+def get_config(
+    gan: str, generator: str = "", discriminator: str = "", **own: dict[str, Any]
+) -> ml_collections.ConfigDict:
     """All fields of a method with two networks, locked, so that a recipe's misspelt field is an error.
 
     Args:
       gan: the method, a module of `gan_xla.gans`.
-      generator, discriminator: modules of `gan_xla.nets`.
+      generator, discriminator: modules of `gan_xla.nets`; "" where the method brings its own networks.
       own: sections of more fields, such as a newcomer has: `loss=dict(adversarial="log", mine=1.0)`.
     """
     config = ml_collections.ConfigDict({"gan": gan, **_fields(FIELDS, gan)})
-    config.model.generator = {"net": generator, **_fields(GENERATOR, generator)}
-    config.model.discriminator = {"net": discriminator, **_fields(DISCRIMINATOR, discriminator)}
+    for side, net, fields in (("generator", generator, GENERATOR), ("discriminator", discriminator, DISCRIMINATOR)):
+        if net:
+            config.model[side] = {"net": net, **_fields(fields, net)}
     config.update(own)
     return config.lock()
 

@@ -16,7 +16,7 @@ from gan_xla.configs import base
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """`variant`: "" for the common recipe, "quick" for minutes on a CPU, "tiny" for two steps."""
-    config = base.get_config("cgan", "gan_mlp", "gan_mlp")
+    config = base.get_config("cgan", "mlp_images", "mlp_images")
     config.model.update(generator=dict(embedding=10), discriminator=dict(embedding=10))
     config.train.update(turns=("d+g",), epochs=200, checkpoint_every=5000, sample_every=1000, log_every=100)
     config.data.update(source="tfds", name="mnist", labels=("all",), image_size=28, load_size=28, channels=1)

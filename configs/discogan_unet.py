@@ -18,7 +18,7 @@ from gan_xla.configs import base
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """`variant`: "" for the tutorials' recipe, "quick" for minutes on a CPU, "tiny" for two steps."""
-    config = base.get_config("discogan", "unet", "patch")
+    config = base.get_config("discogan", "unet_discogan", "patch_discogan")
     config.loss.update(gan_weight=0.5, disc_weight=0.5, reconstruction_weight=0.5)
     config.train.update(turns=("gd",), steps=50_000)
     return base.variant(

@@ -20,7 +20,7 @@ from gan_xla.configs import base
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """`variant`: "" for the common recipe, "quick" for minutes on a CPU, "tiny" for two steps."""
-    config = base.get_config("gan", "gan_mlp", "gan_mlp")
+    config = base.get_config("gan", "mlp_images", "mlp_images")
     config.train.update(turns=("d+g",), epochs=200, checkpoint_every=5000, sample_every=1000, log_every=100)
     config.data.update(source="tfds", name="mnist", image_size=28, load_size=28, channels=1)
     return base.variant(

@@ -17,7 +17,7 @@ from gan_xla.configs import base
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """`variant`: "" for the paper's recipe, "quick" for half a minute on a CPU, "tiny" for two steps."""
-    config = base.get_config("discogan", "mlp", "mlp")
+    config = base.get_config("discogan", "mlp_points", "mlp_points")
     config.train.update(steps=50_000, batch_size=200, steps_per_call=50)
     config.train.update(checkpoint_every=10_000, sample_every=5000, log_every=500)
     config.data.update(name="gmm", image_size=0, channels=2)

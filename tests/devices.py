@@ -42,7 +42,7 @@ def configure(
     config = settings.load(config)
     config.data.image_size = size
     for side in (config.model.generator, config.model.discriminator):
-        side.update({field: value for field, value in TINY.items() if field in side and side.net != "mlp"})
+        side.update({field: value for field, value in TINY.items() if field in side and side.net != "mlp_points"})
         side.update({"norm": norm} if norm else {})
     if config.get("growth"):
         config.growth.first = size

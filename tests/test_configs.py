@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from gan_xla.configs import base
 
-from gan_xla import gans, limits, nets, settings
+from gan_xla import gans, nets
 from gan_xla.errors import UserError
 from gan_xla.nets import blocks
+from gan_xla.run import compat, limits, settings
 
 CONFIGS = settings.shipped()
 VARIANTS = {name: ("", "quick", "tiny") for name in CONFIGS} | {"pggan": ("", "cifar", "quick", "tiny")}
@@ -46,6 +47,8 @@ def _leaves(tree, prefix=""):
 @pytest.mark.parametrize("spec", BEFORE)
 def test_a_config_resolves_to_what_it_was(spec):
     before = dict(_leaves(BEFORE[spec]))
+    for side in compat.SIDES:
+        before[f"model.{side}.net"] = compat.NETS.get(before[f"model.{side}.net"], before[f"model.{side}.net"])
     now = dict(_leaves(json.loads(json.dumps(settings.load(spec).to_dict()))))
     assert {name: now.get(name, "missing") for name in before} == before
     assert [name for name in before if type(now[name]) is not type(before[name])] == []

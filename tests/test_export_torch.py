@@ -174,7 +174,7 @@ def test_a_direction_of_a_directory_is_one_clear_line(cyclegan, tmp_path, capsys
     [
         ("cyclegan", {"upsample": "resize"}, "model.generator.upsample='resize': .* has nothing like it"),
         ("pix2pix", {"skips": False}, "model.generator.skips=False: .* has nothing like it"),
-        ("gan", {"hidden": (4,)}, "gan's gan_mlp generator has no published PyTorch layout"),
+        ("gan", {"hidden": (4,)}, "gan's mlp_images generator has no published PyTorch layout"),
     ],
 )
 def test_networks_that_nobody_published_are_one_clear_line(method, fields, message, tmp_path, capsys):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_xla.main import main
-from gan_xla.run import settings
+from gan_xla.run import compat
 
 HERE = Path(__file__).parent / "golden"
 RUNS = sorted(path.parent for path in HERE.glob("*/*/expected.json"))
@@ -57,7 +57,7 @@ def test_an_old_run_loads_gives_what_it_gave_and_goes_on(golden):
 def test_a_run_of_a_newer_version_is_refused_in_one_line(tmp_path, capsys):
     workdir = shutil.copytree(RUNS[0], tmp_path / "run")
     config = json.loads((workdir / "config.json").read_text())
-    (workdir / "config.json").write_text(json.dumps({**config, "format": settings.FORMAT + 1}))
+    (workdir / "config.json").write_text(json.dumps({**config, "format": compat.FORMAT + 1}))
     assert main(["main", "--mode=sample", f"--workdir={workdir}", f"--output={tmp_path}/out"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "made by a newer gan_xla" in line and "upgrade" in line

@@ -44,7 +44,7 @@ def test_discogans_discriminator_cannot_tell_a_batch_from_the_same_at_half_its_b
     np.testing.assert_allclose(dark, bright, atol=0.02 * np.abs(bright).max())
 
 
-@pytest.mark.parametrize("net", ["encoder_decoder", "unet"])
+@pytest.mark.parametrize("net", ["encoder_decoder", "unet_discogan"])
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_generators_keep_the_shape_of_their_images(net, size):
     module = nets.build({"net": net, "width": 8}, "Generator", size=size)
@@ -54,7 +54,7 @@ def test_generators_keep_the_shape_of_their_images(net, size):
     assert jax.tree.structure(stats) == jax.tree.structure(net_shapes.stats)
 
 
-@pytest.mark.parametrize("net, shape", [("encoder_decoder", (2, 1, 1, 1)), ("patch", (2, 4, 4, 1))])
+@pytest.mark.parametrize("net, shape", [("encoder_decoder", (2, 1, 1, 1)), ("patch_discogan", (2, 4, 4, 1))])
 def test_discriminators_judge_the_image_or_its_patches(net, shape):
     module = nets.build({"net": net, "width": 8}, "Discriminator", size=32)
     (logits, features), _ = jax.eval_shape(
@@ -78,7 +78,7 @@ def test_an_unknown_network_or_field_is_an_error_that_names_it():
     with pytest.raises(UserError, match="model.generator.net='resnext' is unknown; use one of .*resnet"):
         nets.build({"net": "resnext"}, "Generator")
     with pytest.raises(UserError, match="model.discriminator.depth is unknown.*width"):
-        nets.build({"net": "patch", "depth": 3}, "Discriminator")
+        nets.build({"net": "patch_discogan", "depth": 3}, "Discriminator")
 
 
 def test_batch_norm_keeps_pytorchs_running_averages():

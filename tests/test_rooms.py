@@ -37,7 +37,9 @@ def _imported(tree: ast.Module) -> set[str]:
             found |= {f"{node.module}.{name.name}" for name in node.names}
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-    return {name for name in found if name.startswith("gan_xla.") and name != "gan_xla.__version__"}
+    return {
+        name for name in found if name.startswith("gan_xla.") and name.split(".")[1] not in ("__version__", "configs")
+    }
 
 
 def _files() -> list[Path]:

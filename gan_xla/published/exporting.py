@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import ml_collections
 import numpy as np
 
 import gan_xla
@@ -48,8 +49,8 @@ def write(
         raise UserError(
             f"--direction={direction}: a directory holds all networks; leave it out, or name a file, net.pth"
         )
+    form, _ = _published(model, "generator")
     found = {name: _network(model, side, name) for side in SIDES for name in _nets(model, side)}
-    form = FORMS[model.config.model.generator.net]
     output.mkdir()
     for name, network in found.items():
         path = output / form.file_name(model, name)
@@ -86,7 +87,7 @@ def _network(model: Model, side: str, name: str) -> tuple[dict[str, np.ndarray],
 def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
     """The repository that has such networks, and all fields of the network."""
     config = model.config
-    fields = config.model[role]
+    fields = config.model.get(role) or ml_collections.ConfigDict({"net": "own"})
     if not (model.directions or model.labels) or model.latent or fields.net not in FORMS:
         raise UserError(
             f"{config.gan}'s {fields.net} {role} has no published PyTorch layout; those of {', '.join(FORMS)} have "

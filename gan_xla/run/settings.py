@@ -18,8 +18,9 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
+import gan_xla
 from gan_xla.errors import UserError
-from gan_xla.run import limits
+from gan_xla.run import compat, limits
 
 NAMED = 5  # differences that a message lists
 
@@ -162,7 +163,7 @@ def resolve(
     Raises:
       UserError: an impossible value.
     """
-    config = ml_collections.ConfigDict(config.to_dict())
+    config = compat.renamed(config.to_dict())
     config.data.update(fields or {})
     train = config.train
     limits.check(flat(config.to_dict()))
@@ -238,7 +239,7 @@ def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     path = epath.Path(workdir) / "config.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(_plain(config), indent=1) + "\n")
+    temporary.write_text(json.dumps({"format": compat.FORMAT, **_plain(config)}, indent=1) + "\n")
     temporary.replace(path)
 
 
@@ -255,14 +256,19 @@ def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
         tree = json.loads(path.read_text())
         if not isinstance(tree, dict):
             raise TypeError(f"{type(tree).__name__}, not an object")
-        config, fields = ml_collections.ConfigDict(_with_tuples(tree)), flat(tree)
+        if (made := tree.pop("format", 0)) > compat.FORMAT:
+            raise UserError(
+                f"{path}: made by a newer gan_xla (format {made}; this version, {gan_xla.__version__}, reads up to "
+                f"{compat.FORMAT}); upgrade gan_xla"
+            )
+        config = compat.upgraded(_with_tuples(tree))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: is no run's config ({reason}); restore it from the run's command") from error
     try:
-        limits.check(fields)
+        limits.check(flat(config.to_dict()))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return config

@@ -1,0 +1,39 @@
+"""Runs of earlier versions in the present form: the one place that knows what they looked like.
+
+What a run's config.json lacks is a field that is younger than the run. It gets the value of `configs/base.py`, which
+must therefore mean "as before", or what stands here. The state has had one form since 0.1.0 (`checkpoint.FORMAT`); when
+that changes, what brings an old one to it belongs here too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from gan_xla.configs import base
+
+FORMAT = 1  # of config.json; 0, the first, did not say so
+NETS = {"mlp": "mlp_points", "gan_mlp": "mlp_images", "unet": "unet_discogan", "patch": "patch_discogan"}  # renamed
+SIDES = ("generator", "discriminator")
+
+
+def renamed(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """A config, of a run or a user's own file, with the present names."""
+    config = ml_collections.ConfigDict(config)
+    for side in SIDES:
+        if side in config.model:  # some methods bring their own networks
+            config.model[side].net = NETS.get(config.model[side].net, config.model[side].net)
+    return config
+
+
+def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """The config of a run of any earlier version with the present names and all fields of its method and networks.
+
+    Raises:
+      LookupError, TypeError, AttributeError: it is no config.
+    """
+    config = renamed(config)
+    full = base.get_config(config.gan, **{side: config.model[side].net for side in SIDES if side in config.model})
+    with full.unlocked(), full.ignore_type():
+        full.update(config)
+    return full
