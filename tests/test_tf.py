@@ -39,7 +39,7 @@ def test_a_crash_at_the_start_is_told_and_all_of_it_to_who_asks(level, lines, tm
 
 
 def test_a_first_run_prints_nothing_that_looks_like_an_error(tmp_path):
-    process = _run("-m", "gan_xla.main", "--config=toy_gmm", f"--workdir={tmp_path}", "--config.train.steps=2")
+    process = _run("-m", "gan_xla.main", "--config=toy_gmm", f"--workdir={tmp_path}", "--config.train.steps=50")
     assert process.returncode == 0, process.stderr
     assert not [line for line in process.stderr.splitlines() if NOISE.search(line)], process.stderr
 
