@@ -8,7 +8,7 @@ import gan_xla
 ROOT = Path(gan_xla.__file__).parent
 # From the ground up: a room imports from those above it in this list, never from those below or beside it.
 FLOORS = (
-    ("errors",),
+    ("errors", "tf"),
     ("labels",),
     ("contract",),
     ("losses", "devices", "images"),

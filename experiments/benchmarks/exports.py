@@ -8,14 +8,11 @@ busy machine slows all alike; `of jit` is in the same rounds. Prints a table for
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import numpy as np
@@ -42,7 +39,7 @@ def _onnx(path: Path) -> Call:
 
 
 def _savedmodel(path: Path) -> Call:
-    import tensorflow as tf
+    from gan_xla.tf import tf
 
     program = tf.saved_model.load(str(path)).signatures["serving_default"]
     return lambda x: program(image=tf.constant(x))["translation"].numpy()

@@ -12,42 +12,18 @@ they read is decided here.
 
 import functools
 import itertools
-import logging
-import os
 import threading
 
 import numpy as np
 
-# TensorFlow only reads data here; its start-up notes on arithmetic would bury what we say.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
-import tensorflow as tf
-
 from gan_xla.errors import UserError
+from gan_xla.tf import tf
 
 # A call can be many batches of large images; two waiting ones keep the device busy.
 PREFETCH = 2
 
 # What a random draw is for; one word of its key.
 _SHUFFLE, _AUGMENT = 1, 2
-
-_log = logging.getLogger(__name__)
-
-
-def _hide_accelerators():
-    """Keeps TensorFlow, which only reads data here, from taking the accelerator's memory."""
-    for kind in ("GPU", "TPU"):
-        try:
-            tf.config.set_visible_devices([], kind)
-        except RuntimeError:  # a notebook has used TensorFlow before us
-            if tf.config.list_physical_devices(kind):
-                _log.warning(
-                    "TensorFlow is in use already and may hold %s memory; import gan_xla.data.pipeline first", kind
-                )
-
-
-_hide_accelerators()
 
 
 def batches(

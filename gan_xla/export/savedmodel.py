@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+from jax.extend.mlir.dialects import stablehlo
+
 from gan_xla.export import program
 from gan_xla.inference.model import Model
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+# JAX and TensorFlow bring a StableHLO each, and JAX by itself writes what TensorFlow's may be too old to read. Programs
+# in the first version of StableHLO that is stable can be read by all later ones.
+STABLEHLO = "1.0.0"
 
 
 def write(model: Model, output: Path, *, direction: str | None, batch: int | None, size: int | None) -> None:
@@ -14,14 +19,14 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
 
     TensorFlow runs the same StableHLO program as JAX, by its operation XlaCallModule.
     """
-    import tensorflow as tf
     from jax.experimental import jax2tf
 
+    from gan_xla.tf import tf
+
     made = program.make(model, direction, batch, size)
-    shapes = [str(x.shape) for x in made.inputs.values()]
     call = jax2tf.convert(
         made.call,
-        polymorphic_shapes=shapes,
+        polymorphic_shapes=[str(x.shape) for x in made.inputs.values()],
         polymorphic_constraints=made.constraints,
         with_gradient=False,
         native_serialization_platforms=PLATFORMS,
@@ -30,12 +35,25 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
         tf.TensorSpec([length if isinstance(length, int) else None for length in array.shape], array.dtype, name)
         for name, array in made.inputs.items()
     ]
+    traced = tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
+    graph = _restate(traced.graph.as_graph_def())
+
+    def run(*arrays):
+        inputs = dict(zip(made.inputs, arrays, strict=True))
+        results = tf.graph_util.import_graph_def(graph, inputs, [output.name for output in traced.outputs], name="")
+        return dict(zip(made.outputs, results, strict=True))
+
     module = tf.Module()
-
-    def named(*arrays):
-        results = call(*arrays)
-        return results if isinstance(results, dict) else dict.fromkeys(made.outputs, results)
-
-    module.call = tf.function(named, input_signature=specs, autograph=False)
+    module.call = tf.function(run, input_signature=specs, autograph=False)
     tf.saved_model.save(module, str(output), signatures=module.call)
     (output / "about.json").write_text(json.dumps(made.about, indent=1))
+
+
+def _restate(graph):
+    """A GraphDef with its programs in `STABLEHLO`, and without its inputs, in whose place others come."""
+    kept = [node for node in graph.node if node.op != "Placeholder"]
+    for node in kept:
+        if node.op == "XlaCallModule":
+            text = stablehlo.deserialize_portable_artifact_str(node.attr["module"].s)
+            node.attr["module"].s = stablehlo.serialize_portable_artifact_str(text, STABLEHLO)
+    return type(graph)(node=kept, versions=graph.versions, library=graph.library)

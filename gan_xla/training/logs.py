@@ -51,7 +51,7 @@ class Writer:
 
     def __init__(self, workdir: epath.PathLike, step: int):
         # TensorFlow is needed here alone and takes seconds to import.
-        import tensorflow as tf
+        from gan_xla.tf import tf
 
         self._tf = tf
         self._workdir = epath.Path(workdir)

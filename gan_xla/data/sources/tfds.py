@@ -23,9 +23,9 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 
 from gan_xla.data import attributes
 from gan_xla.data.dataset import Dataset, domains, field, kept, labels
-from gan_xla.data.pipeline import tf  # with the accelerators hidden: TFDS writes its files with it
 from gan_xla.data.reading import Images, Unreadable, forms
 from gan_xla.errors import UserError
+from gan_xla.tf import tf  # with the accelerators hidden: TFDS writes its files with it
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog"
 
