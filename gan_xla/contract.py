@@ -19,14 +19,14 @@ Conventions, which the drivers rely on:
 import dataclasses
 import zlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 
 from gan_xla.labels import LabelSpace
 
-Tree = Any
-Array = jax.Array
+Tree: TypeAlias = Any
+Array: TypeAlias = jax.Array
 
 
 class Net(NamedTuple):

@@ -5,14 +5,18 @@ import os
 from pathlib import Path
 
 import pytest
-from browser import browse as browse  # a fixture, as the next
-from methods import installed as installed
 
 # Compilation is most of what the tests cost. Unoptimised programs compile several times
 # faster and mean the same. Set before jax is imported, for this process and its children.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Programs that several tests and processes need are compiled once.
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla" / "tests"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import jax
+from browser import browse as browse  # a fixture, as the next
+from methods import installed as installed
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -147,16 +147,16 @@ class Model:
           (uint8 images [n, h, w, c] or points [n, 2], label vectors [n, d] where there are `labels`) or
           (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
         """
+        translate, draw, gen = self._gan.translate, self._draw, self.variables["gen"]
 
-        def translate(x, label=None):
+        def translated(x, label=None):
             to = direction if label is None else label
-            y = self._gan.translate(*self.variables["gen"], self._into(x), to, self.habit.statistics, None)
-            return self._finish(y)
+            return self._finish(translate(*gen, self._into(x), to, self.habit.statistics, None))
 
-        def sample(z, label=None):
-            return self._finish(self._draw(*self.variables["gen"], z, label))
+        def drawn(z, label=None):
+            return self._finish(draw(*gen, z, label))
 
-        return translate if self._draw is None else sample
+        return drawn if translate is None else translated
 
     def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
         """A direction, or label vectors [count, d]."""

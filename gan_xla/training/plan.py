@@ -141,4 +141,4 @@ def _phase(parts: Parts, phase: Phase, steps: int) -> str:
 
 
 def _duration(hours: float) -> str:
-    return f"about {hours:,.0f} hours" if hours >= 2 else f"about {max(60 * hours, 1):.0f} minutes"
+    return f"about {hours:,.0f} hours" if hours >= 2 else f"about {max(60 * hours, 1):.0f} minute(s)"

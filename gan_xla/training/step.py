@@ -1,5 +1,6 @@
 """The paired update of generator and discriminator, the same for every method."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -153,7 +154,7 @@ def _play(
         result = shown.gen(state.disc if turn == "gd" else disc)
         gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, state.step, axis_name)
         logs, skipped = {**logs, **gen_logs}, skipped + ~ok
-    return state.replace(gen=gen, disc=disc, pool=pool, skipped=skipped), logs
+    return dataclasses.replace(state, gen=gen, disc=disc, pool=pool, skipped=skipped), logs
 
 
 def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, parts: int, state: TrainState, batch: Tree):
@@ -168,7 +169,7 @@ def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, parts: 
     if axis_name is not None:
         logs = jax.lax.pmean(logs, axis_name)
     logs |= {"skipped_updates": state.skipped, "rollbacks": state.rollbacks}
-    return state.replace(step=state.step + 1), logs
+    return dataclasses.replace(state, step=state.step + 1), logs
 
 
 def for_seeds(step: Callable) -> Callable:
