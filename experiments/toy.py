@@ -19,7 +19,7 @@ import gan_xla
 from experiments import driver
 from experiments.common import figure, median, publish, run, table
 from gan_xla import nets
-from gan_xla.data import gmm
+from gan_xla.data.sources import gmm
 from gan_xla.evaluation.metrics import mixture
 from gan_xla.inference.model import Model
 

@@ -13,9 +13,8 @@ from test_main import _command
 
 import gan_xla
 from gan_xla import data, images
-from gan_xla.data import gmm
 from gan_xla.data.dataset import Arrays, Dataset
-from gan_xla.data.sources import builtin
+from gan_xla.data.sources import builtin, gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation import features, judges, measures
 from gan_xla.evaluation.evaluate import evaluate

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_xla.data import gmm
-from gan_xla.data.sources import builtin
+from gan_xla.data.sources import builtin, gmm
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import mixture
 

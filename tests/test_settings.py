@@ -141,7 +141,7 @@ def test_all_fields_that_differ_from_a_run_are_named_up_to_five(tmp_path):
         (b'{"a":' * 300 + b"1" + b"}" * 300, "no model can be made of it .AttributeError: .*gan"),
         (b"{}", "no model can be made of it .AttributeError: .*gan"),
         ({"gan": "os.system"}, "gan='os.system' is unknown"),
-        ({"gan": "discogan", "loss": 5}, "no model can be made of it"),
+        ({"gan": "discogan", "loss": 5}, "is no run's config .'int' object"),
         ({"gan": "discogan", "seed": float("nan")}, "seed=nan must be"),
         ({"gan": "discogan", "data": {"image_size": "64"}}, "data.image_size='64' must be"),
         ({"model": {"generator": {"blocks": 10**9}}}, "model.generator.blocks=1000000000 must be"),

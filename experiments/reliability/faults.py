@@ -25,7 +25,8 @@ import numpy as np
 import gan_xla
 from experiments import common
 from experiments.reliability.kills import command, newest
-from gan_xla.data import gmm, pipeline
+from gan_xla.data import pipeline
+from gan_xla.data.sources import gmm
 from gan_xla.main import main as gan_xla_main
 
 SIZE_MB = 8

@@ -32,7 +32,13 @@ from gan_xla.run.checkpoint import Checkpoints, Damaged
 from gan_xla.run.state import create, optimizers
 
 # Imported once and forked from, so that a life begins in less than a second.
-PRELOAD = ["gan_xla.training.train", "gan_xla.data.pipeline", "gan_xla.data.gmm", "gan_xla.gans.discogan", "flax.linen"]
+PRELOAD = [
+    "gan_xla.training.train",
+    "gan_xla.data.pipeline",
+    "gan_xla.data.sources.gmm",
+    "gan_xla.gans.discogan",
+    "flax.linen",
+]
 ENDLESS = 10**9
 DURING = 0.4  # share of the kills that wait for a checkpoint being written
 

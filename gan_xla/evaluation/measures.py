@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_xla.data import gmm
+from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import stlpips
 from gan_xla.evaluation.metrics import frechet, inception_score, inputs, kernel, manifold, mixture, similarity

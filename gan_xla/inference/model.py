@@ -148,15 +148,15 @@ class Model:
           (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
         """
         translate, draw, gen = self._gan.translate, self._draw, self.variables["gen"]
+        if draw is not None:
+            return lambda z, label=None: self._finish(draw(*gen, z, label))
+        assert translate is not None  # a method has one of them
 
         def translated(x, label=None):
             to = direction if label is None else label
             return self._finish(translate(*gen, self._into(x), to, self.habit.statistics, None))
 
-        def drawn(z, label=None):
-            return self._finish(draw(*gen, z, label))
-
-        return drawn if translate is None else translated
+        return translated
 
     def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
         """A direction, or label vectors [count, d]."""

@@ -20,10 +20,15 @@ SIDES = ("generator", "discriminator")
 def renamed(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
     """A config, of a run or a user's own file, with the present names."""
     config = ml_collections.ConfigDict(config)
-    for side in SIDES:
-        if side in config.model:  # some methods bring their own networks
-            config.model[side].net = NETS.get(config.model[side].net, config.model[side].net)
+    for fields in _sides(config).values():
+        fields.net = NETS.get(fields.net, fields.net)
     return config
+
+
+def _sides(config: ml_collections.ConfigDict) -> dict[str, ml_collections.ConfigDict]:
+    """What a config says of the networks that are known by name; some methods bring their own."""
+    model = config.get("model", {})
+    return {side: model[side] for side in SIDES if "net" in model.get(side, {})}
 
 
 def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -33,7 +38,9 @@ def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
       LookupError, TypeError, AttributeError: it is no config.
     """
     config = renamed(config)
-    full = base.get_config(config.gan, **{side: config.model[side].net for side in SIDES if side in config.model})
+    if "gan" not in config:  # whoever builds it will say so
+        return config
+    full = base.get_config(config.gan, **{side: fields.net for side, fields in _sides(config).items()})
     with full.unlocked(), full.ignore_type():
         full.update(config)
     return full

@@ -30,7 +30,7 @@ class Heads(nn.Module):
     def __call__(self, layers: list[Array]) -> list[Array]:
         """[n, places, c] of each layer -> [n, places, width]."""
         made = [nn.Dense(self.width)(nn.relu(nn.Dense(self.width)(x))) for x in layers]
-        return [x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-7) for x in made]
+        return [x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-7) for x in made]
 
 
 def _at(x: Array, keys: Array, places: int) -> Array:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data import gmm
 from gan_xla.data.dataset import ALL_LABELS, Arrays, Dataset, channel_count, field, labels, sizes
+from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 
 NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "edges2objects", "gmm")
