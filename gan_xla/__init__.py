@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # gan_xla.configs, which a wheel has inside the package, stands beside it in a checkout, installed or not.
 if not os.path.isdir(os.path.join(__path__[0], "configs")):
