@@ -45,13 +45,16 @@ def _without(notes):
         return
     command = [sys.executable, "-I", "-S", "-c", _FILTER, "|".join(notes)]
     # In a session of its own a Ctrl-C does not end it.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
-        os.dup2(process.stdin.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    os.dup2(process.stdin.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)  # it lasts as long as any process that was started meanwhile
 
 
 def _hide_accelerators():
