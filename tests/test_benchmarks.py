@@ -13,6 +13,8 @@ from experiments.benchmarks.workload import Workload
 from gan_xla import gans
 from gan_xla.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = ("model.generator.width=4", "model.discriminator.width=4")
 FIELDS = {
     "side",

@@ -13,6 +13,8 @@ from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.run.state import create, optimizers
 
+pytestmark = pytest.mark.slow
+
 
 def _objects(split):
     """(views of chairs and cars, one-hot labels)."""

@@ -30,6 +30,7 @@ def _start(case: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_eight_devices_equal_one_after_three_steps():
     processes = {case: _start(case) for case in CASES}
     for case, process in processes.items():

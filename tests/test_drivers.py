@@ -13,6 +13,8 @@ from experiments.data import output
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 # Runs
 
 

@@ -11,6 +11,8 @@ from experiments import driver, gans, growing, quality
 from experiments.common import run
 from experiments.data import mnist, output
 
+pytestmark = pytest.mark.slow
+
 # GAN and conditional GAN
 
 

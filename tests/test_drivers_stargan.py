@@ -14,6 +14,8 @@ from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.run.state import create, optimizers
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "data.image_size": 16,
     "data.load_size": 0,

@@ -12,6 +12,8 @@ from experiments.common import run
 from experiments.data import label_maps, output
 from gan_xla.evaluation import features
 
+pytestmark = pytest.mark.slow
+
 
 def trained(tmp_path, directory):
     fields = {**TINY, "data.source": "folder", "data.path": str(directory)}

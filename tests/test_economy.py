@@ -14,6 +14,8 @@ from gan_xla.run import settings
 from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
 
+pytestmark = pytest.mark.slow
+
 ONE = [jax.devices()[0]]
 
 

@@ -26,6 +26,8 @@ from gan_xla.inference.model import Model
 from gan_xla.main import main
 from gan_xla.run import settings
 
+pytestmark = pytest.mark.slow
+
 BUILTIN = {"source": "builtin", "name": "chairs2cars", "path": ""}
 FD, KD = "FD (Tiny)", "KD (Tiny)"
 

@@ -13,6 +13,8 @@ from experiments.data import emoji, furniture, icons, mnist, objects, output, re
 from gan_xla import images
 from gan_xla.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 # Enough for every split to have some.
 BASES = [f"{code:x}" for code in range(0x1F950, 0x1F978)]
 TONED = ["1f44b", "1f44b-1f3fb", "1f44b-1f3ff", "1f46e-1f3fd-200d-2640", "1f46e-200d-2642", "1f46e"]

@@ -15,6 +15,8 @@ import gan_xla
 from gan_xla.export import export
 from gan_xla.main import main
 
+pytestmark = pytest.mark.slow
+
 METHODS = {  # config, turns, size, and --size of the export
     "discogan": (("dg",), 16, "train"),
     "pix2pix": (("dg",), 32, "32"),

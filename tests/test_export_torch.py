@@ -27,6 +27,8 @@ from experiments.benchmarks.torch_discogan import Discriminator, Generator
 from experiments.benchmarks.torch_pix2pix import UNet
 from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

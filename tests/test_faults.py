@@ -55,6 +55,7 @@ def test_what_is_not_finite_stops_a_run_with_a_diagnosis_and_its_checkpoints_sta
     assert [row["loss/D"] is None for row in _metrics(tmp_path)] == [False, False, True, False, False, False]
 
 
+@pytest.mark.slow
 def test_a_rollback_goes_on_from_the_last_checkpoint_with_other_data(poisoned, tmp_path, capsys):
     command = _command("toy_gmm", tmp_path, *TOY, "--config.train.nonfinite=rollback", "--config.train.steps=6")
     assert main(command) == 0
@@ -63,6 +64,7 @@ def test_a_rollback_goes_on_from_the_last_checkpoint_with_other_data(poisoned, t
     assert _finite(tmp_path) and _state(tmp_path).skipped == 0
 
 
+@pytest.mark.slow
 def test_rollbacks_are_bounded(tmp_path, capsys):
     hopeless = ("--config.optimizer.learning_rate=1e30", "--config.train.nonfinite=rollback")
     assert main(_command("toy_gmm", tmp_path, *TOY, *hopeless, "--config.train.max_rollbacks=2")) == 2
@@ -137,6 +139,7 @@ def test_a_checkpoint_of_which_any_file_is_damaged_is_recognised_and_the_one_bef
     assert 1 in used.values()
 
 
+@pytest.mark.slow
 def test_a_run_puts_its_damaged_checkpoint_aside_and_comes_to_the_same_end(tmp_path, caplog):
     steps = "--config.train.steps={}"
     for stop in (2, 4):
@@ -224,6 +227,7 @@ def test_a_work_directory_that_cannot_be_made_is_a_clear_error(capsys):
     assert "/proc/nothing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_tensorboard_has_every_step_once_after_a_resume(tmp_path):
     import tensorflow as tf
     from tensorboard.compat.proto.event_pb2 import Event

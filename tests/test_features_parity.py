@@ -16,6 +16,8 @@ import gan_xla
 from gan_xla.evaluation import features
 from gan_xla.evaluation.features import efficientnet, inception, stlpips, weights
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 

@@ -153,6 +153,7 @@ def test_conditional_dcgan_sees_its_labels():
     assert shapes.disc.params["Conv_0"]["kernel"].shape == (4, 4, 3 + 3, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gan", "cgan"])
 def test_one_step_equals_pytorchs_in_float64(name):
     torch = pytest.importorskip("torch")

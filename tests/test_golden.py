@@ -20,7 +20,11 @@ make = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make)
 
 
-@pytest.fixture(params=RUNS, ids=lambda path: f"{path.parent.name}-{path.name}")
+USUAL = ("toy", "discogan")
+MARKED = [pytest.param(path, marks=() if path.name in USUAL else pytest.mark.slow) for path in RUNS]
+
+
+@pytest.fixture(params=MARKED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def golden(request, tmp_path):
     """(a copy of a golden run, what is known of it, its arrays, whether this machine computes the same bits)."""
     workdir = shutil.copytree(request.param, tmp_path / "run", ignore=shutil.ignore_patterns("expected.*"))

@@ -78,6 +78,7 @@ def test_one_step_then_two_more_equal_three_bit_for_bit(run, tmp_path):
     _assert_same_state(tmp_path, run)
 
 
+@pytest.mark.slow
 def test_the_image_pool_and_the_averages_resume_bit_for_bit(tmp_path):
     """The pool is full in the second step, so that the third one shows images from before the interruption."""
     fields = (
@@ -108,6 +109,7 @@ def _wait_for(path: Path, process: subprocess.Popen) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_from_its_last_checkpoint_to_the_same_parameters(run, tmp_path):
     """SIGKILL in one real process, then the same command; compared with the run never killed."""
     long = "--config.train.steps=100000"
@@ -123,6 +125,7 @@ def test_a_killed_run_continues_from_its_last_checkpoint_to_the_same_parameters(
     assert [row["step"] for row in _metrics(tmp_path)] == list(range(1, kept + 3))
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_exits_cleanly(tmp_path):
     process = _process(_command("toy_gmm", tmp_path, "--config.train.steps=1000000"))
     _wait_for(tmp_path / "metrics.jsonl", process)
@@ -136,6 +139,7 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
         assert checkpoints.latest() >= 1
 
 
+@pytest.mark.slow
 def test_own_directories_of_pairs_train_with_the_pixelwise_loss_and_translate(tmp_path):
     generator = np.random.default_rng(0)
     for side in ("a", "b"):

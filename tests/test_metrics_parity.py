@@ -5,6 +5,8 @@ import stubs
 
 from experiments import metrics_parity
 
+pytestmark = pytest.mark.slow
+
 
 def test_metrics_agree_with_their_reference_libraries(monkeypatch):
     # torch-fidelity imports torchvision for what is not used here.

@@ -24,6 +24,8 @@ from experiments.benchmarks.torch_cyclegan import PatchGAN, ResNet
 from experiments.benchmarks.torch_pix2pix import UNet
 from experiments.benchmarks.torch_stargan import StarDiscriminator, StarGenerator
 
+pytestmark = pytest.mark.slow
+
 KEYS = json.loads(Path(__file__).with_name("torch_keys.json").read_text())
 
 

@@ -8,6 +8,8 @@ import pytest
 from devices import configure
 from test_inference import _save
 
+pytestmark = pytest.mark.slow
+
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")

@@ -15,6 +15,8 @@ from torch_networks import flax_variables
 
 from experiments.benchmarks import torch_common, torch_cyclegan, torch_discogan, torch_pix2pix
 
+pytestmark = pytest.mark.slow
+
 SIZE, BATCH, STEPS = 16, 5, 3
 
 

@@ -89,6 +89,7 @@ def _run(workdir, steps, *more):
     return main(_command("pggan", workdir, *(f"--config.{field}" for field in fields)))
 
 
+@pytest.mark.slow
 def test_a_run_resumes_bit_for_bit_within_a_fade_and_at_its_end(tmp_path, capsys):
     """Level 4x4 is 1 step of 4 images; 8x8 fades in over 4 steps of 2 images and stays for 2."""
     assert _run(tmp_path / "straight", 0) == 0
@@ -105,6 +106,7 @@ def test_a_run_resumes_bit_for_bit_within_a_fade_and_at_its_end(tmp_path, capsys
     assert not np.array_equal(itself.sample(3), model.sample(3))
 
 
+@pytest.mark.slow
 def test_a_level_comes_early_when_g_fools_d_and_resumes_bit_for_bit(tmp_path, capsys):
     """Level 4x4 is planned for 100 steps; asked at step 50, D takes some fakes for real."""
     fields = ("growth.stable_images=400", "growth.fooled=0.001", "train.keep_every=20")
@@ -157,6 +159,7 @@ def test_with_labels_d_classifies_both_real_and_fake_images_and_g_is_asked_for_t
     assert loss == pytest.approx(0.7 * on_fake - score, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_one_step_in_a_fade_equals_pytorchs_in_float64():
     torch = pytest.importorskip("torch")
     from torch_progressive import generate, judge, tensors

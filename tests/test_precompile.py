@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gan_xla import devices
 from gan_xla.contract import Phase
 from gan_xla.training.precompile import Ahead
 
 
+@pytest.mark.slow
 def test_the_next_phases_program_is_compiled_for_its_own_batch(monkeypatch, tmp_path):
     """What the thread compiled is what the call needs: the compiler is not asked again."""
     seen = []

@@ -20,6 +20,8 @@ from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.run.state import create, optimizers
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SMALL = ("--config.train.batch_size=8", "--config.optimizer.schedule=constant")
 

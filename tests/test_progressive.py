@@ -14,6 +14,8 @@ from gan_xla.nets import blocks, progressive
 from gan_xla.nets.convolution import conv
 from gan_xla.nets.progressive import EqualConv
 
+pytestmark = pytest.mark.slow
+
 SIZE, LATENT, LABELS, TOP = 16, 6, 2, 2
 SMALL = dict(size=SIZE, fmap_base=64, fmap_max=8, labels=LABELS)
 G = progressive.Generator(latent=LATENT, **SMALL)

@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from experiments import common
 from experiments.reliability import faults, kills
+
+pytestmark = pytest.mark.slow
 
 
 def test_kills_at_random_moments_lose_nothing_but_the_steps_since_the_last_checkpoint(tmp_path):

@@ -19,6 +19,8 @@ from gan_xla.main import main
 from gan_xla.report import curves, page, pictures, trials
 from gan_xla.report import run as runs
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>document.title='taken'<"
 BUILTIN = {"source": "builtin", "name": "chairs2cars", "path": ""}
 KINDS = {"labels": ("chairs", "cars"), "exclusive": (("chairs", "cars"),)}

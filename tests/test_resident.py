@@ -75,6 +75,7 @@ def test_data_that_do_not_fit_are_refused_before_they_are_read(monkeypatch):
         Resident(dataset((Unread(x_A=images(20)),)), 12, False)
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_hosts_batches_bit_for_bit(tmp_path):
     fields = {"steps": 6, "steps_per_call": 3, "batch_size": 8}
     for place in ("host", "device"):

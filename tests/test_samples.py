@@ -3,10 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 from test_classifier import _save
 
 from experiments import common, samples
 from gan_xla import images
+
+pytestmark = pytest.mark.slow
 
 PGGAN = (
     "data.image_size=16", "data.load_size=16", "growth.fade_images=16", "growth.stable_images=16",

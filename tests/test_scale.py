@@ -13,6 +13,8 @@ from experiments.benchmarks import scale
 from experiments.benchmarks.collectives import Collective, Traffic, collectives, traffic
 from gan_xla.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 ENV = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 GROUPS = "replica_groups={{0,1}}, to_apply=%add"

@@ -20,6 +20,7 @@ def _train(workdir, steps: int, *fields: str) -> int:
     return main(["main", "--config=toy_gmm", *fields, f"--workdir={workdir}"])
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_and_its_best_checkpoint_outlives_newer_ones(tmp_path, capsys):
     for steps in (8, 16):  # the scores of the first part are known after the resume
         assert _train(tmp_path, steps, "--config.optimizer.learning_rate=0.02") == 0

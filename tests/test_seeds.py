@@ -10,6 +10,8 @@ import gan_xla
 from gan_xla.errors import UserError
 from gan_xla.main import main
 
+pytestmark = pytest.mark.slow
+
 TOY = ("--config=toy_gmm", "--config.train.batch_size=16", "--config.train.steps_per_call=2", "--config.seed=5")
 
 

@@ -99,6 +99,7 @@ def _batches(count):
         yield {"x": x, "label": label, "target": target}
 
 
+@pytest.mark.slow
 def test_three_steps_of_d_and_one_of_g_equal_pytorchs_in_float64():
     torch = pytest.importorskip("torch")
     from torch_networks import flax_variables
@@ -154,6 +155,7 @@ def run(tmp_path_factory):
     return _save(tmp_path_factory.mktemp("run"), _config())
 
 
+@pytest.mark.slow
 def test_a_trained_run_translates_to_any_combination_of_domains(run):
     model = gan_xla.load(run)
     assert model.domains == ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young") and model.directions == ()

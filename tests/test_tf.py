@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NOISE = re.compile("absl::InitializeLog|cuInit|E0000|[Cc]ould not find|Unable to register|already registered|oneDNN")
 # In the place of TensorFlow: what one on a machine without CUDA says, then an error of its own.

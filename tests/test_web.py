@@ -17,6 +17,8 @@ from gan_xla import images
 from gan_xla.export import npm, web
 from gan_xla.main import main
 
+pytestmark = pytest.mark.slow
+
 ON = "boxes => boxes.filter(box => box.checked).map(box => box.parentElement.textContent.trim())"
 READ = """id => {
   const {width, height} = document.getElementById(id);

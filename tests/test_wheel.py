@@ -14,6 +14,8 @@ from test_inference import _save
 import gan_xla
 from gan_xla.run import settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DIGITS = tuple("0123456789")
 
