@@ -170,6 +170,7 @@ def _assert_alike(model, name, network):
     jax.tree.map(compare, ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_imported_networks_give_what_pytorchs_give_on_real_images(case, tmp_path):
     networks, flags = CASES[case]
