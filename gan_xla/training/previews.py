@@ -25,7 +25,8 @@ class Previewer:
         def generate(gen: Player, step: jax.Array, batch: Tree, phase: Phase) -> Tree:
             ctx = Ctx(key=jax.random.key(0), step=step, index=index, phase=phase, train=False)
             fakes, _ = preview(*gen.best(), normalise(batch, gan.value_range), ctx)
-            return fakes if gan.value_range is None else {k: to_uint8(x, gan.value_range) for k, x in fakes.items()}
+            shown = {name: x for name, x in fakes.items() if any(name in row for row in gan.grid)}
+            return shown if gan.value_range is None else {k: to_uint8(x, gan.value_range) for k, x in shown.items()}
 
         self._generate = jax.jit(generate, static_argnames="phase")
 
