@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -66,8 +65,9 @@ class _Whole:
 
     def __init__(self, gan: Gan, gen: Player, batch: Tree, ctx: Ctx):
         self._gan, self._batch, self._ctx = gan, batch, ctx
-        generate = partial(gan.generate, batch=batch, ctx=ctx)
-        self.fakes, self._pull_back, self._stats = jax.vjp(lambda p: generate(p, gen.stats), gen.params, has_aux=True)
+        self.fakes, self._pull_back, self._stats = jax.vjp(
+            lambda params: gan.generate(params, gen.stats, batch, ctx), gen.params, has_aux=True
+        )
 
     def disc(self, disc: Player, judged: Tree) -> _Result:
         return _disc_result(self._gan, disc, disc.stats, self._batch, judged, self._ctx)
