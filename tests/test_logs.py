@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from gan_xla import images
-from gan_xla.training.logs import HEADER, TILE, Writer, sample_grid
+from gan_xla.images.grids import HEADER, TILE, sample_grid
+from gan_xla.training.logs import Writer
 
 
 def _rows(workdir):
