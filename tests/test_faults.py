@@ -198,7 +198,7 @@ def test_a_disk_that_takes_no_more_is_one_clear_error_and_the_checkpoints_stay(t
     assert main(_command("toy_gmm", tmp_path, *TOY)) == 0
     more = _command("toy_gmm", tmp_path, *TOY, "--config.train.steps=4")
     command = [sys.executable, "-c", LIMITED, *more[1:]]
-    process = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=200)
+    process = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=600)
     assert process.returncode == 2, process.stderr
     # Orbax's threads print tracebacks of their own, of which a piece may have begun the line.
     errors = re.findall(r"error: /.*", process.stderr)

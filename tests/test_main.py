@@ -132,7 +132,7 @@ def test_sigterm_saves_and_exits_cleanly(tmp_path):
     while not _metrics(tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=600)[0]
     assert process.returncode == 0, output
     assert "stopped by SIGTERM; saved at step" in output and "the same command resumes" in output
     with Checkpoints(tmp_path, read_only=True) as checkpoints:

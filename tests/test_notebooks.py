@@ -26,7 +26,7 @@ def execute(name: str, directory: Path, **parameters) -> list[str]:
     for field, value in parameters.items():
         cell.source, count = re.subn(rf"(?m)^{field} = .*$", f"{field} = {value!r}", cell.source)
         assert count == 1, f"{field} is no parameter"
-    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(directory)}})
+    client = nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(directory)}})
     client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
     return [_text(cell) for cell in notebook.cells if cell.cell_type == "code"]
 

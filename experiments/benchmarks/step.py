@@ -32,6 +32,11 @@ OURS, PRODUCT = "gan_xla", "product"
 AGAINST = ("torch", "torch.compile")
 
 
+def _rounded(value: float) -> float:
+    """To four digits, however small."""
+    return float(f"{value:.4g}")
+
+
 def _numbers(result: Result, ours: Result, product: Result, turns: int, batch_size: int) -> dict:
     """The rest of a side's record."""
     wall, cpu = result.wall["step"] / turns, result.cpu["step"] / turns
@@ -40,13 +45,13 @@ def _numbers(result: Result, ours: Result, product: Result, turns: int, batch_si
     return {
         "device": result.facts["device"],
         "version": result.facts["version"],
-        "images_per_s": round(batch_size / wall, 2),
-        "cpu_s_per_step": round(cpu, 5),
-        "wall_s_per_step": round(wall, 5),
-        "compile_s": round(result.first["step"], 2),
+        "images_per_s": _rounded(batch_size / wall),
+        "cpu_s_per_step": _rounded(cpu),
+        "wall_s_per_step": _rounded(wall),
+        "compile_s": _rounded(result.first["step"]),
         "peak_memory_mb": round(result.facts["peak_memory_mb"]),
-        "gflop_per_step": round(gflop, 4),
-        "fraction_of_matmul_peak": round(gflop / wall / peak, 4),
+        "gflop_per_step": _rounded(gflop),
+        "fraction_of_matmul_peak": _rounded(gflop / wall / peak),
     }
 
 
