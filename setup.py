@@ -57,5 +57,7 @@ setup(
         # experiments/colab outside Colab.
         "notebooks": ["ipykernel", "nbclient"],
         "experiments": ["resvg-py", "trimesh"],
+        # experiments.data.faces
+        "faces": ["anny>=0.6.2"],
     },
 )

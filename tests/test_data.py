@@ -144,6 +144,8 @@ def test_test_batch_of_the_builtin_images_shows_several_orientations():
             "624 + 624 views of 26 + 26 models, 120 + 120 views of 5 + 5 models held out",
         ),
         ("cars2cars", (5, 5, 2, 1), "120 + 120 views of 5 + 5 models, 48 + 24 views of 2 + 1 models held out"),
+        ("chairs2faces", (52, 50, 10, 10), "1248 + 1200 views of 52 + 50 models, 240 + 240 views of 10 + 10 models"),
+        ("faces2faces", (25, 25, 5, 5), "600 + 600 views of 25 + 25 models, 120 + 120 views of 5 + 5 models held out"),
     ],
 )
 def test_about_states_the_sizes_of_the_splits(name, models, views):
@@ -153,7 +155,7 @@ def test_about_states_the_sizes_of_the_splits(name, models, views):
     assert [len(source) for source in dataset.train + dataset.test] == [24 * count for count in models]
 
 
-@pytest.mark.parametrize("name", ["chairs2cars", "chairs2chairs", "cars2cars"])
+@pytest.mark.parametrize("name", ["chairs2cars", "chairs2chairs", "cars2cars", "cars2faces", "faces2faces"])
 def test_no_model_and_no_twin_is_on_two_sides_of_a_split(name):
     categories = name.split("2")
     sides = [
@@ -164,7 +166,7 @@ def test_no_model_and_no_twin_is_on_two_sides_of_a_split(name):
     for category in set(categories):
         members = [models for its, models in sides if its == category]
         everything = [model for models in members for model in models]
-        assert sorted(everything) == list(range({"chairs": 62, "cars": 13}[category]))
+        assert sorted(everything) == list(range({"chairs": 62, "cars": 13, "faces": 60}[category]))
         for kin in builtin.KIN[category]:
             assert any(set(kin) <= models for models in members)
 
@@ -191,6 +193,17 @@ def test_views_carry_azimuth_and_model_and_the_background_that_was_asked():
     # A car's front view is narrower than its side view.
     ink = (part["x_B"] != [10, 20, 30]).any(-1).any(1).sum(-1)
     assert ink[0] < ink[6]
+
+
+def test_faces_are_whole_and_symmetric_and_the_front_is_not_the_back():
+    faces = builtin.rendered("faces")
+    alpha = faces[..., 3] / 255
+    assert (alpha.mean((2, 3)) > 0.15).all() and (alpha.mean((2, 3)) < 0.7).all()
+    assert not alpha[:, :, [0, -1]].any() and not alpha[..., [0, -1]].any(), "within the picture"
+    mirrored = alpha[:, -np.arange(24) % 24, :, ::-1]  # the silhouette from the other side
+    assert (np.minimum(alpha, mirrored).sum((1, 2, 3)) > 0.97 * np.maximum(alpha, mirrored).sum((1, 2, 3))).all()
+    front, back = (images.compose(faces[:, number]).astype(np.float32) for number in (0, 12))
+    assert np.abs(front - back).mean((1, 2, 3)).min() > 8
 
 
 def test_resizing_keeps_the_edges_free_of_colours_from_under_the_alpha():
@@ -221,7 +234,7 @@ def test_an_unknown_builtin_name_lists_the_known_ones():
 def test_attribution_file_agrees_with_the_records():
     written = (builtin.resources.files("gan_xla.data") / "objects" / "ATTRIBUTION.md").read_text("utf-8")
     assert written == builtin.attribution()
-    assert written.count("\n- ") == 62 + 13
+    assert written.count("\n- ") == 62 + 13 and "60 heads" in written
 
 
 # The 2-D toy

@@ -3,13 +3,14 @@ import gzip
 import hashlib
 import json
 import zipfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from experiments.common import run
-from experiments.data import emoji, furniture, icons, mnist, objects, output, render
+from experiments.data import emoji, faces, furniture, icons, mnist, objects, output, render
 from gan_xla import images
 from gan_xla.errors import UserError
 
@@ -357,3 +358,22 @@ def test_digits_are_checked_and_written_by_class(tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in (tmp_path / "out/train/7").iterdir()) == ["00000.png", "00002.png"]
     digit = images.read(tmp_path / "out/test/0/00001.png", channels=1)
     np.testing.assert_array_equal(digit.ravel(), np.frombuffer(pixels, np.uint8)[784:1568])
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--identities=3", "--output={}/out"], "--identities=3 must be 6 or more"),
+        (["--size=4", "--output={}/out"], "--size=4 from 8 to 512"),
+        ([], "--output=DIR is missing"),
+    ],
+)
+def test_a_mistake_with_faces_is_one_line(tmp_path, capsys, flags, said):
+    assert said in refused(capsys, faces.main, *(flag.format(tmp_path) for flag in flags))
+
+
+def test_faces_need_anny_or_say_so(tmp_path, capsys):
+    """The heads themselves take a quarter of an hour to unpack when they are first made."""
+    if find_spec("anny"):
+        pytest.skip("anny is installed")
+    assert "anny is not installed; pip install -e '.[faces]'" in refused(capsys, faces.main, f"--output={tmp_path}/out")

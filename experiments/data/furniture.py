@@ -104,6 +104,11 @@ def load(model: Model) -> Mesh:
         colours = np.concatenate([_colours(part) for part in parts])
     except Exception as error:  # a damaged file makes the parser fail in many ways
         raise UserError(f"{model.library}: {model.path} cannot be read ({error!r}); leave {model.id!r} out") from error
+    return in_unit_sphere(corners, colours)
+
+
+def in_unit_sphere(corners: np.ndarray, colours: np.ndarray) -> Mesh:
+    """Triangles [n, 3, 3] moved and scaled so that the box around them is in the unit sphere."""
     low, high = corners.min((0, 1)), corners.max((0, 1))
     return Mesh((corners - (low + high) / 2) / (np.linalg.norm(high - low) / 2), colours)
 

@@ -27,7 +27,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -108,11 +107,8 @@ def check(models: Sequence[Model]) -> str:
       UserError: a model is missing from the libraries.
     """
     rows = []
-    with resources.files("gan_xla.data").joinpath("objects/objects64.npz").open("rb") as file:
-        with np.load(file) as archive:
-            rendered = {category: archive[category] for category in builtin.SPLITS}
     for category, found in shipped(models).items():
-        theirs = rendered[category]
+        theirs = builtin.rendered(category)
         if len(found) < len(theirs):
             raise UserError(f"--check: {len(theirs) - len(found)} of the {category} are missing; give all libraries")
         angles = np.arange(theirs.shape[1]) * 360 / theirs.shape[1]

