@@ -1,5 +1,6 @@
 """Less memory, fewer bits: what must stay the same."""
 
+import compiled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,9 +83,9 @@ def test_a_network_in_bfloat16_is_near_the_same_one_in_float32():
     x = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)), jnp.float32)
     fields = {"net": "resnet", "width": 8, "blocks": 2}
     module = nets.build(fields, "Generator", size=32, channels=3)
-    net = nets.init(module, jax.random.key(0), x)
-    half, _ = nets.apply(module.clone(dtype="bfloat16"), net, x, "batch")
-    full, _ = nets.apply(module, net, x, "batch")
+    net = compiled.init(module, jax.random.key(0), x)
+    half, _ = compiled.apply(module.clone(dtype="bfloat16"), net, x, "batch")
+    full, _ = compiled.apply(module, net, x, "batch")
     assert half.dtype == jnp.float32 and 0 < float(jnp.max(jnp.abs(half - full))) < 0.03
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import compiled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,9 +39,9 @@ def test_discogans_discriminator_cannot_tell_a_batch_from_the_same_at_half_its_b
     # No biases, and batch norm from the second layer on: why generators that need not go back leave backgrounds grey.
     module = nets.build({"net": "encoder_decoder", "width": 8}, "Discriminator", size=32)
     x = jax.random.uniform(jax.random.key(0), (4, 32, 32, 3))
-    net = nets.init(module, jax.random.key(1), x)
-    (bright, _), _ = nets.apply(module, net, x, "batch")
-    (dark, _), _ = nets.apply(module, net, x / 2, "batch")
+    net = compiled.init(module, jax.random.key(1), x)
+    (bright, _), _ = compiled.apply(module, net, x, "batch")
+    (dark, _), _ = compiled.apply(module, net, x / 2, "batch")
     np.testing.assert_allclose(dark, bright, atol=0.02 * np.abs(bright).max())
 
 

@@ -1,5 +1,6 @@
 """The PatchGAN family's receptive fields; shapes and first weights of the networks played with it."""
 
+import compiled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,9 +61,9 @@ def test_patchgan_has_biases_where_no_batch_norm_follows(norm, biased):
 def test_one_logit_an_image_is_the_mean_of_the_patches_or_a_convolution_over_them():
     x = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
     patches = patchgan.Discriminator(width=4, layers=1, norm="none")
-    net = nets.init(patches, jax.random.key(1), x)
-    (logits, _), _ = nets.apply(patches, net, x, "batch")
-    (mean, _), _ = nets.apply(patches.clone(judges="mean"), net, x, "batch")
+    net = compiled.init(patches, jax.random.key(1), x)
+    (logits, _), _ = compiled.apply(patches, net, x, "batch")
+    (mean, _), _ = compiled.apply(patches.clone(judges="mean"), net, x, "batch")
     np.testing.assert_allclose(mean, logits.mean((1, 2), keepdims=True), rtol=1e-5)
     assert _shape(patches.clone(judges="image"), 2, 16, 16, 3)[0] == (2, 1, 1, 1)
 
@@ -74,7 +75,7 @@ def test_one_logit_an_image_is_the_mean_of_the_patches_or_a_convolution_over_the
 def test_spectral_norm_divides_kernels_by_their_largest_singular_value(module):
     x = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
     normed = module.clone(spectral_norm=True)
-    params, stats = nets.init(normed, jax.random.key(1), x)
+    params, stats = compiled.init(normed, jax.random.key(1), x)
     update = jax.jit(lambda stats: nets.apply(normed, (params, stats), x, "batch"))
     for _ in range(60):  # one power iteration each
         (logits, _), stats = update(stats)
@@ -84,7 +85,7 @@ def test_spectral_norm_divides_kernels_by_their_largest_singular_value(module):
         return kernel / np.linalg.norm(matrix, 2) if path[-1].key == "kernel" else kernel
 
     divided = jax.tree_util.tree_map_with_path(divide, params)
-    (expected, _), _ = nets.apply(module, (divided, nets.init(module, jax.random.key(1), x).stats), x, "batch")
+    (expected, _), _ = compiled.apply(module, (divided, compiled.init(module, jax.random.key(1), x).stats), x, "batch")
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -118,9 +119,9 @@ def test_a_u_net_without_skips_knows_only_what_its_innermost_layer_says():
     x = jax.random.normal(jax.random.key(0), (1, 16, 16, 3))
     for skips in (True, False):
         module = unet_pix2pix.Generator(size=16, width=4, norm="none", dropout=0.0, skips=skips)
-        net = nets.init(module, jax.random.key(1), x)
+        net = compiled.init(module, jax.random.key(1), x)
         cut = {**net.params, "Conv_3": jax.tree.map(jnp.zeros_like, net.params["Conv_3"])}
-        y, z = (nets.apply(module, (cut, net.stats), x, "batch")[0] for x in (x, -x))
+        y, z = (compiled.apply(module, (cut, net.stats), x, "batch")[0] for x in (x, -x))
         assert np.allclose(y, z) != skips
 
 
