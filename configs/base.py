@@ -79,8 +79,11 @@ DISCRIMINATOR = dict(
     fmap_base=Of("progressive", 8192),  # as the generator's
     fmap_max=Of("progressive", 512),  # as the generator's
     group=Of("progressive", 4),  # samples whose standard deviation is a feature map
-    norm=Of("patch_discogan patchgan", "instance", dcgan="batch"),  # as the generator's; penalties take no batch norm
-    spectral_norm=Of("dcgan encoder_decoder patchgan", False),  # divide kernels by their largest singular values
+    # As the generator's; penalties take no batch norm.
+    norm=Of("patch_discogan patchgan", "instance", dcgan="batch", encoder_decoder="batch"),
+    spectral_norm=Of(
+        "dcgan encoder_decoder patch_discogan patchgan", False
+    ),  # divide kernels by their largest singular values
     judges=Of("patchgan", "patches"),  # patches (a logit each), mean (of these), image (one logit of the whole map)
 )
 
@@ -96,8 +99,11 @@ LOSS = dict(
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
     disc_weight=Of("discogan", 1.0, cyclegan=0.5, pix2pix=0.5),  # of D's loss of each domain
-    penalty=Of("gan cgan", "none"),  # on D's gradient: none, wgan-gp, wgan-gp-one-sided, r1
-    penalty_weight=Of("gan cgan", 10.0),  # weight of that
+    # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
+    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan", ()),
+    # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
+    penalty=Of("discogan cyclegan pix2pix gan cgan", "none"),
+    penalty_weight=Of("discogan cyclegan pix2pix gan cgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
@@ -129,6 +135,7 @@ OPTIMIZER = dict(
         learning_rate=float,  # G's own; None: the common one
         weight_decay=float,  # G's own; None: the common one
         ema_decay=0.0,  # decay in a step of the moving average of G, which is used after training; 0 keeps none
+        ema_warmup=0.0,  # share of the steps so far (of a phase) that the average spans at most; 0 for any
     ),
     disc=dict(
         learning_rate=float,  # D's own; None: the common one

@@ -5,7 +5,7 @@ devices is the loss of the global batch; where a loss is not a mean over samples
 and takes the name of the mapped axis.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -86,6 +86,13 @@ def wgan_disc(real: Array, fake: Array) -> tuple[Array, Array]:
     return -jnp.mean(real), jnp.mean(fake)
 
 
+def _between(real: Array, fake: Array, keys: Array) -> Array:
+    """A random point on the line between each real and fake sample."""
+    epsilon = jax.vmap(lambda key: jax.random.uniform(key, dtype=real.dtype))(keys)
+    epsilon = epsilon.reshape(-1, *[1] * (real.ndim - 1))
+    return epsilon * real + (1 - epsilon) * fake
+
+
 def gradient_penalty(
     critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array, two_sided: bool = True
 ) -> Array:
@@ -100,12 +107,16 @@ def gradient_penalty(
     References:
       Gulrajani et al. 2017, equation 3 and section 4.
     """
-    epsilon = jax.vmap(lambda key: jax.random.uniform(key, dtype=real.dtype))(keys)
-    epsilon = epsilon.reshape(-1, *[1] * (real.ndim - 1))
-    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(epsilon * real + (1 - epsilon) * fake)
+    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(_between(real, fake, keys))
     # The gradient of a norm at 0 is none; nothing comes to lie there but by a dead critic.
     norm = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(_flat(gradient)), -1), 1e-24))
     return jnp.mean(jnp.square(norm - 1 if two_sided else jax.nn.relu(norm - 1)))
+
+
+def _squared_gradient(critic: Callable[[Array], Array], x: Array) -> Array:
+    """E ||grad D(x)||^2 over the samples of x."""
+    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(x)
+    return jnp.mean(jnp.sum(jnp.square(_flat(gradient)), -1))
 
 
 def r1(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
@@ -114,8 +125,25 @@ def r1(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) 
     References:
       Mescheder et al. 2018, equation 9.
     """
-    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(real)
-    return jnp.mean(jnp.sum(jnp.square(_flat(gradient)), -1)) / 2
+    return _squared_gradient(critic, real) / 2
+
+
+def r2(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
+    """E ||grad D(G(z))||^2 / 2 on fake samples; arguments as `gradient_penalty`.
+
+    References:
+      Mescheder et al. 2018, equation 10.
+    """
+    return _squared_gradient(critic, fake) / 2
+
+
+def zero_centred(critic: Callable[[Array], Array], real: Array, fake: Array, keys: Array) -> Array:
+    """E ||grad D(x_hat)||^2 with x_hat on the lines between real and fake samples; arguments as `gradient_penalty`.
+
+    References:
+      Thanh-Tung et al. 2019 (Improving Generalization and Stability of GANs), equation 8.
+    """
+    return _squared_gradient(critic, _between(real, fake, keys))
 
 
 # Name -> (discriminator's terms, generator's loss).
@@ -133,18 +161,32 @@ PENALTIES = {
     "wgan-gp": gradient_penalty,
     "wgan-gp-one-sided": partial(gradient_penalty, two_sided=False),
     "r1": r1,
+    "r2": r2,
+    "zero-gp": zero_centred,
 }
 
 
-def penalty(name: str) -> Callable | None:
-    """`PENALTIES[name]`, for the config's `loss.penalty`.
+def penalty(loss: Mapping, norm: str) -> Callable | None:
+    """`PENALTIES[loss["penalty"]]` times `loss["penalty_weight"]`; None where there is none.
 
+    Args:
+      loss: the config's section.
+      norm: kind of the discriminator's normalisation.
     Raises:
-      UserError: there is none of that name.
+      UserError: there is none of that name, or D mixes the samples.
     """
+    name = loss["penalty"]
     if name not in PENALTIES:
         raise UserError(f"loss.penalty={name!r} is unknown; use one of {', '.join(PENALTIES)}")
-    return PENALTIES[name]
+    function = PENALTIES[name]
+    if function is None:
+        return None
+    if norm == "batch":
+        raise UserError(
+            f"loss.penalty={name!r} is on each sample's own gradient, which batch norm mixes; set "
+            "model.discriminator.norm=instance or none"
+        )
+    return lambda *args: loss["penalty_weight"] * function(*args)
 
 
 def adversarial(name: str) -> tuple[Callable, Callable]:

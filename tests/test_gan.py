@@ -90,10 +90,10 @@ def test_a_one_sided_penalty_forgives_flat_critics_and_r1_is_on_real_samples():
         x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4)))
         keys = jax.random.split(jax.random.key(0), 3)
         flat, steep = (lambda x: jnp.sum(0.1 * x, -1)), (lambda x: jnp.sum(2 * x, -1))
-        one_sided = losses.penalty("wgan-gp-one-sided")
+        one_sided = losses.PENALTIES["wgan-gp-one-sided"]
         assert one_sided(flat, *x, keys) == 0
         np.testing.assert_allclose(one_sided(steep, *x, keys), 9.0, rtol=1e-12)  # (|2 * ones(4)| - 1)^2
-        square = losses.penalty("r1")(lambda x: jnp.sum(x**2, -1), *x, keys)
+        square = losses.PENALTIES["r1"](lambda x: jnp.sum(x**2, -1), *x, keys)
         np.testing.assert_allclose(square, (4 * np.square(x[0]).sum(-1)).mean() / 2, rtol=1e-12)
 
 

@@ -83,3 +83,18 @@ def test_feature_matching_compares_means_over_the_batch_per_layer(pair):
     expected = np.mean((x.mean(0) - y.mean(0)) ** 2) + np.mean((x[..., 0].mean(0) - y[..., 0].mean(0)) ** 2)
     real, fake = ([jnp.asarray(v), jnp.asarray(v[..., 0])] for v in pair)
     np.testing.assert_allclose(losses.feature_matching(real, fake), expected, rtol=1e-12)
+
+
+def test_zero_centred_penalties_are_the_squared_gradients_where_they_say(pair):
+    real, fake = map(jnp.asarray, pair)
+    keys = jax.random.split(jax.random.key(0), len(real))
+    squares = [np.square(x).sum((1, 2, 3)).mean() for x in pair]
+    for name, expected in {"r1": squares[0] / 2, "r2": squares[1] / 2}.items():
+        penalty = losses.penalty({"penalty": name, "penalty_weight": 3.0}, "none")
+        value = penalty(lambda x: jnp.sum(x**2, (1, 2, 3)) / 2, real, fake, keys)  # whose gradient is x
+        np.testing.assert_allclose(value, 3 * expected, rtol=1e-12)
+    slope = pair[0][0]
+    linear = losses.zero_centred(lambda x: jnp.sum(slope * x, (1, 2, 3)), real, fake, keys)
+    np.testing.assert_allclose(linear, np.square(slope).sum(), rtol=1e-12)
+    between = losses.zero_centred(lambda x: jnp.sum(x**2, (1, 2, 3)) / 2, real, real, keys)
+    np.testing.assert_allclose(between, squares[0], rtol=1e-12)

@@ -23,9 +23,13 @@ def game():
     return gan, optimizer, create(gan, optimizer, 0), batches
 
 
+def _compiled(*args):
+    return jax.jit(make_step(*args))
+
+
 def _after(game, *turns):
     gan, optimizer, state, batches = game
-    return make_step(gan, optimizer, turns)(state, jax.tree.map(lambda x: x[: len(turns)], batches))
+    return _compiled(gan, optimizer, turns)(state, jax.tree.map(lambda x: x[: len(turns)], batches))
 
 
 def _changed(one, other) -> bool:
@@ -46,11 +50,11 @@ def test_in_dg_the_generator_is_judged_by_the_new_discriminator_and_in_gd_by_the
     gan, optimizer, state, batches = game
     same = jax.tree.map(lambda x: jnp.stack([x[0], x[0]]), batches)
     first = jax.tree.map(lambda x: x[:1], batches)
-    dg, _ = make_step(gan, optimizer, ("dg",))(state, first)
-    d_then_g, _ = make_step(gan, optimizer, ("d", "g"))(state, same)
+    dg, _ = _compiled(gan, optimizer, ("dg",))(state, first)
+    d_then_g, _ = _compiled(gan, optimizer, ("d", "g"))(state, same)
     assert difference64(dg.gen, d_then_g.gen) < 1e-6
-    gd, _ = make_step(gan, optimizer, ("gd",))(state, first)
-    g_alone, _ = make_step(gan, optimizer, ("g",))(state, first)
+    gd, _ = _compiled(gan, optimizer, ("gd",))(state, first)
+    g_alone, _ = _compiled(gan, optimizer, ("g",))(state, first)
     assert difference64(gd.gen, g_alone.gen) < 1e-6
     assert difference64(gd.disc, dg.disc) < 1e-6
     assert difference64(gd.gen.opt_state, dg.gen.opt_state) > 1e-5
@@ -63,8 +67,8 @@ def difference64(one, other) -> float:
 
 def test_several_cycles_in_one_call_equal_one_call_each(game):
     gan, optimizer, state, batches = game
-    together, _ = make_step(gan, optimizer, ("dg",))(state, batches)
-    step = make_step(gan, optimizer, ("dg",))
+    together, _ = _compiled(gan, optimizer, ("dg",))(state, batches)
+    step = _compiled(gan, optimizer, ("dg",))
     for i in range(2):
         state, _ = step(state, {name: x[i : i + 1] for name, x in batches.items()})
     assert difference64(together.gen.params, state.gen.params) < 1e-6
@@ -99,8 +103,8 @@ def test_the_moving_average_follows_the_parameters_and_changes_nothing_else(game
     state, expected = create(gan, optimizer, 0), plain.gen.params
     for i in range(2):
         batch = {name: x[i : i + 1] for name, x in batches.items()}
-        state, _ = make_step(gan, optimizer, ("dg",))(state, batch)
-        plain, _ = make_step(*game[:2], ("dg",))(plain, batch)
+        state, _ = _compiled(gan, optimizer, ("dg",))(state, batch)
+        plain, _ = _compiled(*game[:2], ("dg",))(plain, batch)
         expected = jax.tree.map(lambda e, p: 0.75 * e + 0.25 * p, expected, plain.gen.params)
     assert not _changed(state.gen.params, plain.gen.params)
     assert difference64(state.gen.ema.params, expected) < 1e-6 and state.disc.ema is None
@@ -117,3 +121,15 @@ def test_overrides_of_one_player_leave_the_other_alone():
 def test_an_unknown_turn_is_an_error_that_names_the_known_ones(game):
     with pytest.raises(UserError, match="train.turns=.*'x'.*d, g, dg, gd, d.g"):
         make_step(game[0], game[1], ("x",))
+
+
+def test_an_average_that_warms_up_begins_as_the_mean_of_all_steps_of_a_phase(game):
+    gan, optimizer, _, batches = game
+    optimizer = optimizer._replace(gen=optimizer.gen._replace(ema_decay=0.99, ema_warmup=1.0))
+    state, step, seen = create(gan, optimizer, 0), _compiled(gan, optimizer, ("dg",)), []
+    for i in (0, 1, 0):
+        state, _ = step(state, jax.tree.map(lambda x, i=i: x[i : i + 1], batches))
+        seen.append(state.gen.params)
+        mean = jax.tree.map(lambda *x: sum(x) / len(x), *seen)
+        assert difference64(state.gen.ema.params, mean) < 1e-6
+    assert optimizer.gen.decay(jnp.asarray(10_000)) == np.float32(0.99)

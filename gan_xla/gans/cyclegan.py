@@ -1,17 +1,19 @@
 """CycleGAN: Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, ICCV 2017."""
 
+from collections.abc import Callable
+
 import ml_collections
 
 from gan_xla import losses, nets
 from gan_xla.contract import Gan
 from gan_xla.errors import UserError
-from gan_xla.gans.shared import two_domains
+from gan_xla.gans.shared import two_domains, views
 from gan_xla.nets import blocks
 
 IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
 
 
-def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
+def _gen_loss(module, view: Callable, loss: ml_collections.FrozenConfigDict):
     """`Gan.gen_loss` of the contract."""
     _, gan_term = losses.adversarial(loss.adversarial)
     cycle_weight = {"A": loss.lambda_A, "B": loss.lambda_B}
@@ -22,7 +24,7 @@ def _gen_loss(module, loss: ml_collections.FrozenConfigDict):
         for fake in ("x_AB", "x_BA"):
             domain = fake[-1]
             if loss.gan_weight:
-                logits, _, _ = two_domains.judge(module, disc_params, disc_stats, f"D_{domain}", fakes[fake])
+                logits, _, _ = two_domains.judge(module, disc_params, disc_stats, f"D_{domain}", view(fakes, fake, ctx))
                 terms[f"loss/gan_{domain}"] = loss.gan_weight * gan_term(logits)
         for domain, weight in cycle_weight.items():
             x = batch[f"x_{domain}"]
@@ -44,8 +46,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     `config.loss`: `adversarial` (lsgan; log, which it replaced; hinge), `gan_weight`,
     `lambda_A` and `lambda_B` (weights of the cycle losses of A and B; 0 for the ablations:
     without lambda_B forward, without lambda_A backward, without both GAN alone, without
-    gan_weight cycle alone), `lambda_identity` (times lambda_A or lambda_B), `disc_weight`;
-    `config.train.pool_size`, 0 for none.
+    gan_weight cycle alone), `lambda_identity` (times lambda_A or lambda_B), `disc_weight`, `penalty`
+    and `penalty_weight` (see `losses.penalty`), `augment` (see `views`); `config.train.pool_size`, 0 for none.
 
     Raises:
       UserError: unknown names or values in `config.model` or `config.loss`.
@@ -57,17 +59,20 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     generator, discriminator = nets.pair(config, axis_name)
     chains = two_domains.FORTH_AND_BACK + (IDENTITY if loss.lambda_identity else ())
     disc_terms, _ = losses.adversarial(loss.adversarial)
+    value_range = blocks.OUTPUTS[generator.output][1]
+    view = views.make_view(loss.augment, value_range)
+    penalty = losses.penalty(loss, discriminator.norm)
     return Gan(
         init=two_domains.make_init(generator, discriminator, chains, size),
         generate=two_domains.make_generate(generator, chains),
-        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equation 1
-        gen_loss=_gen_loss(discriminator, loss),
+        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view, penalty),  # equation 1
+        gen_loss=_gen_loss(discriminator, view, loss),
         translate=two_domains.make_translate(generator),
         judged=two_domains.translations(chains),
         turns=tuple(config.train.turns),
         directions=two_domains.directions(chains),
         grid=two_domains.grid(chains),
-        value_range=blocks.OUTPUTS[generator.output][1],
+        value_range=value_range,
         size_multiple=generator.size_multiple,
         pool=(pool_size, size, size, generator.channels) if pool_size else None,
     )

@@ -5,7 +5,7 @@ Also its two baselines, which share everything but the objective: a standard GAN
 figure 2b), both from A to B only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import ml_collections
@@ -13,7 +13,7 @@ import ml_collections
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan
 from gan_xla.errors import UserError
-from gan_xla.gans.shared import two_domains
+from gan_xla.gans.shared import two_domains, views
 from gan_xla.nets import blocks
 
 CHAINS = {
@@ -35,7 +35,7 @@ def _trade_off(schedule: Sequence[tuple[int, float]], step: Array) -> tuple[Arra
     return 1 - rate, rate
 
 
-def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
+def _gen_loss(module, chains, view: Callable, loss: ml_collections.FrozenConfigDict, axis_name: str | None):
     """`Gan.gen_loss` of the contract."""
     distance = losses.RECONSTRUCTION[loss.reconstruction]
     _, gan_term = losses.adversarial(loss.adversarial)
@@ -59,11 +59,11 @@ def _gen_loss(module, chains, loss: ml_collections.FrozenConfigDict, axis_name: 
                 )
                 continue
             name = f"D_{domain}"
-            logits, features = judge(disc_params, disc_stats, name, fakes[fake])
+            logits, features = judge(disc_params, disc_stats, name, view(fakes, fake, ctx))
             # L_GAN, equation 3
             terms[f"loss/gan_{domain}"] = gan_factor * loss.gan_weight * gan_term(logits)
             if loss.feature_weight:
-                _, real_features = judge(disc_params, disc_stats, name, batch[f"x_{domain}"])
+                _, real_features = judge(disc_params, disc_stats, name, view(batch, f"x_{domain}", ctx))
                 matching = losses.feature_matching(real_features, features, axis_name)
                 terms[f"loss/feature_{domain}"] = gan_factor * loss.feature_weight * matching
             if loss.pixel_weight:
@@ -81,7 +81,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     cosine, hinge), `adversarial` (log; lsgan, hinge), weights `gan_weight`, `feature_weight`, `reconstruction_weight`,
     `pixel_weight` (L1 to the other domain, for aligned pairs) and `disc_weight`,
     `feature_layers` (numbers of the discriminator's activations, from 0),
-    `reconstruction_rate` (see `_trade_off`).
+    `reconstruction_rate` (see `_trade_off`), `penalty` and `penalty_weight` (see `losses.penalty`), `augment` (see
+    `views`).
 
     Raises:
       UserError: unknown names or values in `config.model` or `config.loss`.
@@ -98,16 +99,20 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     disc_terms, _ = losses.adversarial(loss.adversarial)
     size = config.data.image_size
     generator, discriminator = nets.pair(config, axis_name)
+    value_range = blocks.OUTPUTS[generator.output][1]
+    view = views.make_view(loss.augment, value_range)
+    penalty = losses.penalty(loss, discriminator.norm)
     return Gan(
         init=two_domains.make_init(generator, discriminator, chains, size),
         generate=two_domains.make_generate(generator, chains),
-        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight),  # equations 7, 8
-        gen_loss=_gen_loss(discriminator, chains, loss, axis_name),
+        # Equations 7 and 8.
+        disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view, penalty),
+        gen_loss=_gen_loss(discriminator, chains, view, loss, axis_name),
         translate=two_domains.make_translate(generator),
         judged=two_domains.translations(chains),
         turns=tuple(config.train.turns),
         directions=two_domains.directions(chains),
         grid=two_domains.grid(chains),
-        value_range=blocks.OUTPUTS[generator.output][1],
+        value_range=value_range,
         size_multiple=generator.size_multiple,
     )

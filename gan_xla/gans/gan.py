@@ -1,21 +1,22 @@
 """GAN: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014; the conditional form is in cgan.py."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import ml_collections
 
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
-from gan_xla.errors import UserError
-from gan_xla.gans.shared import noise
+from gan_xla.gans.shared import noise, views
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
 
-def _make_losses(discriminator, condition, loss: ml_collections.FrozenConfigDict):
-    """`Gan.disc_loss` and `Gan.gen_loss` of the contract; `condition(label)` is what D sees of a label."""
+def _make_losses(discriminator, condition, loss: ml_collections.FrozenConfigDict, view: Callable):
+    """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D sees `condition(label)` of a label, `view` of an image."""
     disc_terms, gan_term = losses.adversarial(loss.adversarial)
-    penalty = losses.penalty(loss.penalty)
+    penalty = losses.penalty(loss, discriminator.norm)
 
     def judge(params, stats, x, label):
         (logits, _), stats = nets.apply(discriminator, (params, stats), (x, condition(label, len(x))), "batch")
@@ -24,18 +25,18 @@ def _make_losses(discriminator, condition, loss: ml_collections.FrozenConfigDict
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
         """Minus equation 1 of Goodfellow et al., or of Mirza and Osindero; section 3 of either."""
         real_label, fake_label = batch.get("label"), batch.get("target")
-        real_logits, new_stats = judge(disc_params, disc_stats, batch["x"], real_label)
-        fake_logits, _ = judge(disc_params, disc_stats, fakes["x_fake"], fake_label)
+        x, fake = view(batch, "x", ctx), view(fakes, "x_fake", ctx)
+        real_logits, new_stats = judge(disc_params, disc_stats, x, real_label)
+        fake_logits, _ = judge(disc_params, disc_stats, fake, fake_label)
         logs = {"loss/D_adv": sum(disc_terms(real_logits, fake_logits))}
         if penalty:
             critic = lambda x: judge(disc_params, disc_stats, x, real_label)[0]
-            value = penalty(critic, batch["x"], fakes["x_fake"], ctx.keys("penalty"))
-            logs["loss/D_penalty"] = loss.penalty_weight * value
+            logs["loss/D_penalty"] = penalty(critic, x, fake, ctx.keys("penalty"))
         total = sum(logs.values())
         return total, ({"loss/D": total, **logs}, new_stats)
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
-        logits, _ = judge(disc_params, disc_stats, fakes["x_fake"], batch.get("target"))
+        logits, _ = judge(disc_params, disc_stats, view(fakes, "x_fake", ctx), batch.get("target"))
         total = gan_term(logits)
         return total, {"loss/G": total}
 
@@ -46,8 +47,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
     """A GAN of images from noise N(0, 1), on batches that hold `x`.
 
     `config.model.latent`: dimensions of the noise. `config.loss`: `adversarial` (log, which is
-    non-saturating; minimax, lsgan, hinge, wgan), `penalty` (none, wgan-gp, wgan-gp-one-sided, r1)
-    and `penalty_weight`; weights of D are clipped by `config.optimizer.disc.clip`.
+    non-saturating; minimax, lsgan, hinge, wgan), `penalty` (of `losses.PENALTIES`)
+    and `penalty_weight`, `augment` (see `views`); weights of D are clipped by `config.optimizer.disc.clip`.
 
     Args:
       config: the whole config.
@@ -59,11 +60,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
     loss, latent = ml_collections.FrozenConfigDict(config.loss), config.model.latent
     size, channels = config.data.image_size, config.data.channels
     generator, discriminator = nets.pair(config, axis_name)
-    if loss.penalty != "none" and discriminator.norm == "batch":
-        raise UserError(
-            f"loss.penalty={loss.penalty!r} is on each sample's own gradient, which batch norm mixes; set "
-            "model.discriminator.norm=instance or none"
-        )
+    value_range = blocks.OUTPUTS[generator.output][1]
 
     def condition(label, count):
         return jnp.zeros((count, 0)) if labels is None else label
@@ -85,7 +82,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
     def draw(gen_params, gen_stats, z, label, ctx):
         return sample(gen_params, gen_stats, z, label)[0]
 
-    disc_loss, gen_loss = _make_losses(discriminator, condition, loss)
+    view = views.make_view(loss.augment, value_range)
+    disc_loss, gen_loss = _make_losses(discriminator, condition, loss, view)
     return Gan(
         init=init,
         generate=generate,
@@ -96,7 +94,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
         judged=("x_fake",),
         turns=tuple(config.train.turns),
         grid=noise.GRID,
-        value_range=blocks.OUTPUTS[generator.output][1],
+        value_range=value_range,
         preview=noise.make_preview(draw, latent, labels),
         labels=labels,
     )

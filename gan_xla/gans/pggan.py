@@ -1,7 +1,7 @@
 """PGGAN: Karras et al., Progressive Growing of GANs for Improved Quality, Stability, and Variation, ICLR 2018."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -11,10 +11,11 @@ import ml_collections
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
-from gan_xla.gans.shared import noise
+from gan_xla.gans.shared import noise, views
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks, progressive
 
+VALUE_RANGE = (-1.0, 1.0)
 HORIZON = 100  # steps that the running mean of what fools D looks back over
 
 
@@ -104,7 +105,11 @@ def _fooled(real_scores: Array, fake_scores: Array, before: Array, ctx: Ctx, axi
 
 
 def _make_losses(
-    discriminator, labels: LabelSpace | None, loss: ml_collections.FrozenConfigDict, axis_name: str | None
+    discriminator,
+    labels: LabelSpace | None,
+    loss: ml_collections.FrozenConfigDict,
+    view: Callable,
+    axis_name: str | None,
 ):
     """`Gan.disc_loss` and `Gan.gen_loss` of the contract; D's only statistic is how well it is fooled."""
 
@@ -119,7 +124,7 @@ def _make_losses(
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
         """WGAN-GP with drift (appendix A.1)."""
-        x, fake = real(batch["x"], ctx), fakes["x_fake"]
+        x, fake = view({"x": real(batch["x"], ctx)}, "x", ctx), view(fakes, "x_fake", ctx)
         real_scores, real_logits = judge(disc_params, x, ctx)
         fake_scores, fake_logits = judge(disc_params, fake, ctx)
         penalty = losses.gradient_penalty(lambda x: judge(disc_params, x, ctx)[0], x, fake, ctx.keys("penalty"))
@@ -135,7 +140,7 @@ def _make_losses(
         return total, ({"loss/D": total, **logs, "fooled": fooled}, {"fooled": fooled})
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
-        scores, logits = judge(disc_params, fakes["x_fake"], ctx)
+        scores, logits = judge(disc_params, view(fakes, "x_fake", ctx), ctx)
         total = losses.hinge_gen(scores) + classify(logits, batch.get("target"))
         return total, {"loss/G": total}
 
@@ -153,7 +158,7 @@ def real(x: Array, ctx: Ctx) -> Array:
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
     """PGGAN, with AC-GAN's term where `config.data.labels` are set.
 
-    `config.growth`: see `Growth`. `config.loss`: `lambda_gp`, `drift`, `label_weight`.
+    `config.growth`: see `Growth`. `config.loss`: `lambda_gp`, `drift`, `label_weight`, `augment` (see `views`).
 
     Raises:
       UserError: impossible values in `config.growth`, `config.model` or `config.data`.
@@ -166,7 +171,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     common = nets.common(config, axis_name) | dict(channels=config.data.channels, labels=count)
     generator = nets.build(config.model.generator, "Generator", latent=latent, **common)
     discriminator = nets.build(config.model.discriminator, "Discriminator", **common)
-    disc_loss, gen_loss = _make_losses(discriminator, labels, loss, axis_name)
+    view = views.make_view(loss.augment, VALUE_RANGE)
+    disc_loss, gen_loss = _make_losses(discriminator, labels, loss, view, axis_name)
 
     def init(key):
         gen_key, disc_key = jax.random.split(key)
@@ -190,7 +196,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         judged=("x_fake",),
         turns=tuple(config.train.turns),
         grid=noise.GRID,
-        value_range=(-1.0, 1.0),
+        value_range=VALUE_RANGE,
         sample=draw,
         latent=latent,
         preview=noise.make_preview(draw, latent, labels),

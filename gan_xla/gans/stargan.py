@@ -1,5 +1,6 @@
 """StarGAN: Choi et al., Unified GANs for Multi-Domain Image-to-Image Translation, CVPR 2018."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -8,6 +9,7 @@ import ml_collections
 
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
+from gan_xla.gans.shared import views
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
@@ -18,7 +20,7 @@ def _beside_label(x: Array, label: Array) -> Array:
     return jnp.concatenate([x, planes.astype(x.dtype)], axis=-1)
 
 
-def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenConfigDict):
+def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenConfigDict, view: Callable):
     """`Gan.disc_loss` and `Gan.gen_loss` of the contract."""
     disc_terms, gan_term = losses.adversarial(loss.adversarial)
     classify = partial(losses.classification, labels)
@@ -28,7 +30,7 @@ def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenC
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
         """L_D = -L_adv + lambda_cls L_cls^r, equations 5 and 8."""
-        x, fake = batch["x"], fakes["x_fake"]
+        x, fake = view(batch, "x", ctx), view(fakes, "x_fake", ctx)
         real_src, real_cls = judge(disc_params, disc_stats, x)
         fake_src, _ = judge(disc_params, disc_stats, fake)
         logs = {
@@ -45,7 +47,7 @@ def _make_losses(discriminator, labels: LabelSpace, loss: ml_collections.FrozenC
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
         """L_G = L_adv + lambda_cls L_cls^f + lambda_rec L_rec, equation 6."""
-        src, cls = judge(disc_params, disc_stats, fakes["x_fake"])
+        src, cls = judge(disc_params, disc_stats, view(fakes, "x_fake", ctx))
         logs = {
             "loss/G_adv": gan_term(src),
             "loss/G_cls": loss.lambda_cls * classify(cls, batch["target"]),
@@ -65,8 +67,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
 
     `config.loss`: `adversarial` (wgan; log, the paper's equation 1; lsgan, hinge), `lambda_gp` (two-sided
     gradient penalty), `lambda_cls`, `lambda_rec`, `lambda_identity` (times lambda_rec: the identity loss
-    of CycleGAN, section 5.2 there; the paper has none). Batches hold `x`, its vector `label` and a
-    vector `target` to translate to.
+    of CycleGAN, section 5.2 there; the paper has none), `augment` (see `views`). Batches hold `x`, its vector
+    `label` and a vector `target` to translate to.
 
     Raises:
       UserError: unknown names or values in `config.model` or `config.loss`, or no labels.
@@ -76,7 +78,9 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     common = nets.common(config, axis_name)
     generator = nets.build(config.model.generator, "Generator", channels=channels, **common)
     discriminator = nets.build(config.model.discriminator, "Discriminator", labels=labels.count, **common)
-    disc_loss, gen_loss = _make_losses(discriminator, labels, ml_collections.FrozenConfigDict(config.loss))
+    value_range = blocks.OUTPUTS[generator.output][1]
+    view = views.make_view(config.loss.augment, value_range)
+    disc_loss, gen_loss = _make_losses(discriminator, labels, ml_collections.FrozenConfigDict(config.loss), view)
 
     def init(key):
         gen_key, disc_key = jax.random.split(key)
@@ -108,7 +112,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         judged=("x_fake",),
         turns=tuple(config.train.turns),
         grid=(("x",), labels.domains),
-        value_range=blocks.OUTPUTS[generator.output][1],
+        value_range=value_range,
         size_multiple=generator.size_multiple,
         preview=preview,
         labels=labels,

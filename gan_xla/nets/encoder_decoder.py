@@ -71,15 +71,17 @@ class Generator(blocks.Network):
 
 
 class Discriminator(blocks.Network):
-    """Strided convolutions down to 4x4, batch norm from the second, then one logit.
+    """Strided convolutions down to 4x4, normalised from the second, then one logit.
 
     Attributes:
+      norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
       spectral_norm: divide every kernel by its largest singular value.
       size, width: as the generator's.
     """
 
     size: int = 64
     width: int = 64
+    norm: str = "batch"
     spectral_norm: bool = False
 
     @nn.compact
@@ -89,7 +91,7 @@ class Discriminator(blocks.Network):
         for i, width in enumerate(channels(self.size, self.width)):
             x = blocks.convolve(Conv(width, 4, 2, 1, use_bias=False), x, self.spectral_norm, batch_statistics)
             if i:
-                x = blocks.Norm(axis_name=self.axis_name)(x, batch_statistics)
+                x = blocks.Norm(self.norm, self.axis_name)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
         logits = blocks.convolve(Conv(1, 4, use_bias=False), x, self.spectral_norm, batch_statistics)

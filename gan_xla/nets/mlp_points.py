@@ -48,6 +48,8 @@ class Discriminator(blocks.Network):
     layers: int = 5
     hidden: int = 128
 
+    norm = "none"
+
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
         """[n, d] -> (logits [n, 1], activations of the hidden layers)."""

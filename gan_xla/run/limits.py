@@ -82,6 +82,7 @@ RULES = {
         lambda pairs: _ascending(0, RATE)(pairs) and (not pairs or pairs[0][0] == 0),
         "pairs of step and rate, ascending from step 0, such as ((0, 0.01), (10000, 0.5))",
     ),
+    "optimizer.ema_warmup": RATE,
     "optimizer.b1": SHARE,
     "optimizer.b2": SHARE,
     "train.turns": Rule(lambda turns: turns and set(turns) <= set(TURNS), f"one or more of {', '.join(TURNS)}"),

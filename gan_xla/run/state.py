@@ -65,13 +65,21 @@ class Optimizer(NamedTuple):
       transform: gradient transformation of unit step size.
       learning_rate: step -> step size.
       ema_decay: of the exponential moving average of the parameters; 0 keeps none.
+      ema_warmup: share of the steps of a phase so far that the average spans at most; 0 for any.
       clip: largest absolute value of a parameter; 0 for any (WGAN, Arjovsky et al. 2017: 0.01).
     """
 
     transform: optax.GradientTransformation
     learning_rate: Callable[[jax.Array], jax.Array]
     ema_decay: float
+    ema_warmup: float
     clip: float
+
+    def decay(self, steps: jax.Array) -> jax.Array | float:
+        """Of the average, after so many `steps` of the phase: it spans 1 + ema_warmup * steps of them to begin with."""
+        if not self.ema_warmup:
+            return self.ema_decay
+        return jnp.minimum(self.ema_decay, 1 - 1 / (1 + self.ema_warmup * steps))
 
 
 def _optimizer(fields: dict, steps: int) -> Optimizer:
@@ -94,6 +102,7 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
         optax.chain(clip, decay, scale[fields["name"]]()),
         schedules[fields["schedule"]],
         ema_decay,
+        fields.get("ema_warmup", 0.0),
         fields.get("clip", 0.0),
     )
 
@@ -105,7 +114,7 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
     `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player;
     `grad_clip` is the largest norm of all gradients of a player together, 0 for any;
-    `config.gen.ema_decay` is the decay of the generators' moving average.
+    `config.gen.ema_decay` is the decay of the generators' moving average, `ema_warmup` how it begins.
 
     Returns:
       Pair of `Optimizer`.

@@ -16,16 +16,17 @@ from gan_xla.run.limits import TURNS
 from gan_xla.run.state import Optimizer, Player, TrainState
 
 
-def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, step: Array) -> Player:
+def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx) -> Player:
     """One optimiser step of either player."""
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
-    rate = optimizer.learning_rate(step)
+    rate = optimizer.learning_rate(ctx.step)
     params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
     if optimizer.clip:
         params = jax.tree.map(lambda p: jnp.clip(p, -optimizer.clip, optimizer.clip), params)
     ema = player.ema
     if ema is not None:
-        ema = optax.incremental_update(Net(params, stats), ema, 1 - optimizer.ema_decay)
+        start = ctx.phase.start if ctx.phase else 0
+        ema = optax.incremental_update(Net(params, stats), ema, 1 - optimizer.decay(ctx.step - start))
     return Player(params, stats, opt_state, ema)
 
 
@@ -42,7 +43,7 @@ class _Result(NamedTuple):
     grads: Tree
 
 
-def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, step: Array, axis_name):
+def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name):
     """(player after one update, logs, whether it was made: not where a loss or gradient is not finite on a device)."""
     loss, grads = result.loss, result.grads
     if axis_name is not None:
@@ -50,7 +51,7 @@ def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ste
     norm = optax.tree.norm(grads)
     ok = jnp.isfinite(loss) & jnp.isfinite(norm)
     # What is not finite would poison parameters, moments and averages for good.
-    new = _where(ok, _update(player, optimizer, grads, result.stats, step), player)
+    new = _where(ok, _update(player, optimizer, grads, result.stats, ctx), player)
     return new, {**result.logs, f"grad_norm/{name}": norm}, ok
 
 
@@ -148,11 +149,11 @@ def _play(
         if pool is not None:
             judged, pool = image_pool.query(pool, judged, ctx, axis_name)
         result = shown.disc(disc, judged)
-        disc, logs, ok = _learn("D", disc, optimizer.disc, result, state.step, axis_name)
+        disc, logs, ok = _learn("D", disc, optimizer.disc, result, ctx, axis_name)
         pool, skipped = _where(ok, pool, state.pool), skipped + ~ok
     if "g" in turn:
         result = shown.gen(state.disc if turn == "gd" else disc)
-        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, state.step, axis_name)
+        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, ctx, axis_name)
         logs, skipped = {**logs, **gen_logs}, skipped + ~ok
     return dataclasses.replace(state, gen=gen, disc=disc, pool=pool, skipped=skipped), logs
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from gan_xla import nets
 from gan_xla.contract import USUAL, Array, Ctx, Habit, Net, Pair, Tree
+from gan_xla.gans.shared import views
 
 Chain = tuple[str, str, str]
 
@@ -75,30 +76,33 @@ def judge(module: nn.Module, disc_params: Tree, disc_stats: Tree, name: str, x: 
     return logits, features, stats
 
 
-def unconditional(batch: Tree, x: Array) -> Array:
-    """What a discriminator sees of the image x: x."""
-    return x
-
-
-def make_disc_loss(module: nn.Module, terms: Callable, weight: float, view: Callable = unconditional) -> Callable:
-    """`Gan.disc_loss`: the sum over both domains of `weight` times the terms on real and fake.
+def make_disc_loss(
+    module: nn.Module, terms: Callable, weight: float, view: Callable = views.plain, penalty: Callable | None = None
+) -> Callable:
+    """`Gan.disc_loss`: the sum over both domains of `weight` times the terms on real and fake, and of the penalty.
 
     Args:
       module: the discriminator.
       terms: (real logits, fake logits) -> (loss on real, loss on fake), of `losses.ADVERSARIAL`.
-      weight: factor of each domain's sum.
-      view: (batch, x) -> what a discriminator sees of the image x.
+      weight: factor of each domain's terms.
+      view: what a discriminator sees, of `views.make_view`.
+      penalty: on the discriminator's gradient, of `losses.penalty`; None for none.
     """
 
     def disc_loss(disc_params: Tree, disc_stats: Tree, batch: Tree, fakes: Tree, ctx: Ctx):
-        logs, new_stats = {}, {}
-        for fake, x in fakes.items():
+        logs, new_stats, images = {}, {}, {**batch, **fakes}
+        for fake in fakes:
             domain = fake[-1]
             name = f"D_{domain}"
-            real = view(batch, batch[f"x_{domain}"])
-            real_logits, _, new_stats[name] = judge(module, disc_params, disc_stats, name, real)
-            fake_logits, _, _ = judge(module, disc_params, disc_stats, name, view(batch, x))
-            logs[f"loss/{name}"] = weight * sum(terms(real_logits, fake_logits))
+
+            def critic(x, name=name):
+                return judge(module, disc_params, disc_stats, name, x)[0]
+
+            real_view, fake_view = view(images, f"x_{domain}", ctx), view(images, fake, ctx)
+            real_logits, _, new_stats[name] = judge(module, disc_params, disc_stats, name, real_view)
+            logs[f"loss/{name}"] = weight * sum(terms(real_logits, critic(fake_view)))
+            if penalty:
+                logs[f"loss/{name}_penalty"] = penalty(critic, real_view, fake_view, ctx.keys(f"penalty {name}"))
         total = sum(logs.values())
         return total, ({"loss/D": total, **logs}, new_stats)
 
