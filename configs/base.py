@@ -23,7 +23,7 @@ class Of(dict):
 
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
-    # builtin: chairs2cars, chairs2chairs, cars2cars, edges2objects (pairs), gmm (points). tfds: TFDS's own name.
+    # builtin: two of chairs, cars and faces, as in chairs2faces, edges2objects (pairs), gmm (points). tfds: its name.
     name="chairs2cars",
     path="",  # folder: directory in one of the layouts of gan_xla.data.folder. tfds: its data_dir, "" for the usual one
     path_a="",  # folder: directory of domain A, with path_b in place of path
