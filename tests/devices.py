@@ -55,21 +55,21 @@ def configure(
     return config
 
 
-def final_state(config: ConfigDict, devices):
-    """The state after STEPS turns."""
+def final_state(config: ConfigDict, shared_by):
+    """The state after STEPS turns on these devices."""
     gan = gans.build(config, axis_name=devices.AXIS)
     optimizer = optimizers(config.optimizer, STEPS)
     state = create(gan, optimizer, seed=0)
     state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     generator = np.random.default_rng(1)
     step = make_step(gan, optimizer, config.train.turns, devices.AXIS, accumulate=config.train.accumulate)
-    step = devices.map_step(step, devices)
+    step = devices.map_step(step, shared_by)
     for _ in range(STEPS):
         batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B", "x")}
         if gan.labels:
             batch |= {name: generator.uniform(size=(1, BATCH, gan.labels.size)) for name in ("label", "target")}
         batch["index"] = np.arange(BATCH, dtype=np.int32)[None]
-        state, _ = step(state, devices.shard(batch, devices))
+        state, _ = step(state, devices.shard(batch, shared_by))
     return jax.device_get(state)
 
 
