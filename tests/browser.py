@@ -72,7 +72,7 @@ def browse():
 
         def open_page(**options):
             page, seen = browser.new_context(**{"accept_downloads": True, **options}).new_page(), Seen()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(60_000)
             seen.watch(page)
             return page, seen
 

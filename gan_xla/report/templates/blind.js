@@ -136,5 +136,4 @@ document.addEventListener("keydown", (event) => {
   pick(side);
 });
 remember();
-keep();
 if (answers.length) show();
