@@ -206,7 +206,7 @@ def test_the_blind_test_tells_nothing_until_the_end_and_keeps_and_saves_the_answ
 
 
 def _reload_until_kept(tab, progress):
-    """Chromium stores in a process of its own, which on a busy machine is later than a reload that nobody could do by hand."""
+    """Chromium stores in a process of its own, on a busy machine later than a reload that nobody does by hand."""
     for _ in range(60):
         tab.reload()
         if tab.inner_text("#progress") == progress:
