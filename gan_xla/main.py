@@ -288,7 +288,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0, or 2 after a user's mistake."""
+    """Runs one command; returns its exit code: 0, 2 after a user's mistake, 3 where some input was left out."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files need not be of the terminal's encoding
@@ -307,8 +307,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}\n", end="", file=sys.stderr, flush=True)
         if values and values.distributed:
             sys.stdout.flush()
-            os._exit(2)  # an orderly end waits for the other processes, which may be gone or wait for this one
-        return 2
+            os._exit(error.code)  # an orderly end waits for the other processes, which may be gone or wait for this one
+        return error.code
     return 0
 
 

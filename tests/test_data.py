@@ -352,9 +352,13 @@ def test_labels_travel_untouched_with_their_augmented_images():
     assert calls[0]["label"].dtype == np.float32
 
 
-def test_fewer_images_than_a_batch_name_domain_count_and_field():
-    with pytest.raises(UserError, match="x_B: 5 training rows, fewer than train.batch_size=8"):
-        pipeline.batches((numbered(20), numbered(5, key="x_B")), batch_size=8, seed=0, start=0, stop=1)
+def test_a_domain_smaller_than_a_batch_shows_all_of_its_images_equally_often():
+    (batch,) = pipeline.batches((numbered(20), numbered(3, key="x_B")), batch_size=9, seed=0, start=0, stop=1)
+    assert np.bincount(batch["x_B"][0, :, 0, 0, 0]).tolist() == [3, 3, 3]
+    (batch,) = pipeline.batches((numbered(1),), batch_size=2, seed=0, start=0, stop=1)
+    assert batch["x_A"].shape[:2] == (1, 2)
+    with pytest.raises(UserError, match="x_B: no training rows; add images"):
+        pipeline.batches((numbered(20), numbered(0, key="x_B")), batch_size=8, seed=0, start=0, stop=1)
 
 
 def test_sizes_that_cannot_be_cropped_and_shared_keys_are_refused():

@@ -260,6 +260,17 @@ def test_find_sorts_by_name_and_skips_other_and_hidden_files(tmp_path):
     assert [path.name for path in images.find(tmp_path)] == ["a.png", "b.JPG", "c.webp"]
 
 
+def test_find_goes_into_directories_where_there_are_no_images_beside_them(tmp_path):
+    names = ("b/2.png", "b/deeper/1.png", "a/1.png", ".hidden/1.png", "results/1.png", "b/Test/1.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    found = [path.relative_to(tmp_path).as_posix() for path in images.find(tmp_path)]
+    assert found == ["a/1.png", "b/2.png", "b/deeper/1.png"]
+    assert [path.name for path in images.find(tmp_path / "b")] == ["2.png"]
+
+
 def test_find_says_what_is_wrong_with_a_directory(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="gone: no such directory"):

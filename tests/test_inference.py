@@ -213,6 +213,22 @@ def test_one_file_gives_what_python_gives(run, model, pictures, tmp_path):
     np.testing.assert_allclose(images.read(tmp_path / "out" / "one.png"), model.translate(pictures[:1])[0], atol=1)
 
 
+def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_translated(run, tmp_path, pictures, capsys):
+    source, inside = tmp_path / "in", tmp_path / "in" / "out"
+    for name in ("a/1.png", "b/1.png", "b/2.png"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        images.write(source / name, pictures[0])
+    (source / "b" / "1.png").write_bytes((source / "b" / "1.png").read_bytes()[:50])
+    for target, size in ((tmp_path / "native", "native"), (inside, "train"), (inside, "train")):
+        assert _translate(run, source, target, f"--size={size}", "--direction=BtoA") == 3
+        out, err = capsys.readouterr()
+        assert "2 image(s) translated" in out and "error: 1 of 3 images were left out: " in err and "b/1.png" in err
+        found = sorted(path.relative_to(target).as_posix() for path in target.rglob("*.*"))
+        assert found == ["a/1.png", "b/2.png"]
+    assert _translate(run, source / "b" / "1.png", tmp_path / "one") == 2
+    assert "b/1.png" in capsys.readouterr().err
+
+
 def test_output_never_overwrites_an_input(run, tmp_path, pictures, capsys):
     images.write(tmp_path / "one.png", pictures[0])
     before = (tmp_path / "one.png").read_bytes()

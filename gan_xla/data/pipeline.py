@@ -69,12 +69,11 @@ def batches(
       place of the keys of source number j, `draw_<j>` int32 [..., 4]: the row's number in its own
       source, the crop's top and left, and whether it is mirrored.
     Raises:
-      UserError: a source has fewer rows than a batch (at once), or cannot read
-        (from the iterator, as the source raised it).
+      UserError: a source has no rows (at once), or cannot read (from the iterator, as the source raised it).
     """
     groups = (sources, *others)
     for sources in groups:
-        _check(sources, batch_size, image_size, load_size)
+        _check(sources, image_size, load_size)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
     form, seeds = (image_size, flip, resolution, draws), np.atleast_1d(seed).tolist()
@@ -121,17 +120,13 @@ def _in_turn(readers, turn, positions):
     return result
 
 
-def _check(sources, batch_size, image_size, load_size):
+def _check(sources, image_size, load_size):
     keys = [key for source in sources for key in source.spec]
     if len(set(keys)) < len(keys):
         raise ValueError(f"two sources have a key in common: {keys}")
     for source in sources:
-        names = " and ".join(source.spec)
-        if len(source) < batch_size:
-            raise UserError(
-                f"{names}: {len(source)} training rows, fewer than train.batch_size={batch_size}; "
-                "add images or lower train.batch_size"
-            )
+        if not len(source):
+            raise UserError(f"{' and '.join(source.spec)}: no training rows; add images")
         for key, (shape, _) in source.spec.items():
             if len(shape) == 3 and load_size and shape[:2] != (load_size, load_size):
                 raise ValueError(f"{key}: images are {shape[:2]}, not load_size={load_size}")

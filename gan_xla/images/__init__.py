@@ -6,6 +6,7 @@ alone, but for `ranges`.
 
 from gan_xla.images.decoding import Unreadable
 from gan_xla.images.files import (
+    APART,
     EXTENSIONS,
     FITS,
     WHITE,
@@ -23,6 +24,7 @@ from gan_xla.images.files import (
 )
 
 __all__ = [
+    "APART",
     "EXTENSIONS",
     "FITS",
     "WHITE",

@@ -17,6 +17,7 @@ from gan_xla.errors import UserError
 from gan_xla.images.decoding import decode
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+APART = ("test", "val", "results", "masks")  # directories among others whose images are no training images
 WHITE = (255, 255, 255)
 
 FITS = ("stretch", "crop", "pad")
@@ -196,28 +197,42 @@ def _to_pillow(image):
 
 
 def find(directory):
-    """The image files directly inside a directory, by extension, sorted by name.
+    """The image files directly inside a directory or, where there are none, in the directories below it; sorted.
 
-    Hidden files are skipped (macOS leaves `._name.jpg` in archives).
+    Hidden files and directories are skipped (macOS leaves `._name.jpg` in archives), and below it those called as
+    `APART` says.
 
     Raises:
       UserError: the directory is missing, is a file, cannot be listed, or holds no image.
     """
     directory = Path(directory)
     try:
-        names = sorted(os.listdir(directory))
+        files = _images(directory, os.listdir(directory)) or _nested(directory)
     except FileNotFoundError:
         raise UserError(f"{directory}: no such directory") from None
     except NotADirectoryError:
         raise UserError(f"{directory}: is a file; give the directory that holds the images") from None
     except OSError as error:
-        raise UserError(f"{directory}: cannot be listed ({error.strerror}); check its name and permissions") from error
-    files = [
-        directory / name
-        for name in names
-        if name.lower().endswith(EXTENSIONS) and not name.startswith(".") and os.path.isfile(directory / name)
-    ]
+        raise UserError(
+            f"{error.filename}: cannot be listed ({error.strerror}); check its name and permissions"
+        ) from error
     if not files:
         kinds = " ".join(extension[1:] for extension in EXTENSIONS)
-        raise UserError(f"{directory}: no images in this directory (looked for {kinds}, not in subdirectories)")
+        raise UserError(f"{directory}: no images in this directory or below it (looked for {kinds})")
     return files
+
+
+def _images(directory, names):
+    chosen = (name for name in sorted(names) if name.lower().endswith(EXTENSIONS) and not name.startswith("."))
+    return [path for path in (Path(directory) / name for name in chosen) if path.is_file()]
+
+
+def _nested(directory):
+    def refuse(error):
+        raise error
+
+    files = []
+    for path, inside, names in os.walk(directory, onerror=refuse):  # follows no links, which may lead back
+        inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in APART]
+        files += _images(path, names)
+    return sorted(files)

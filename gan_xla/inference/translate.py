@@ -1,6 +1,7 @@
 """`--mode=translate`: image files in, image files out."""
 
 import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,15 +10,18 @@ from tqdm import tqdm
 
 import gan_xla
 from gan_xla import images
-from gan_xla.errors import UserError
+from gan_xla.errors import Incomplete, UserError
 from gan_xla.inference import tiling
+from gan_xla.inference.model import Model
 
 BATCH = 32
 SIZES = ("train", "native")
+NAMED = 20  # of the files that were left out
 
 
-def _targets(files: list[Path], output: Path) -> list[Path]:
-    targets = [output / f"{path.stem}.png" for path in files]
+def _targets(files: list[Path], source: Path, output: Path) -> list[Path]:
+    """Where the results go: under the names, and in the directories, that the files have below `source`."""
+    targets = [output / path.relative_to(source).with_suffix(".png") for path in files]
     twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
@@ -27,6 +31,37 @@ def _targets(files: list[Path], output: Path) -> list[Path]:
         if os.path.realpath(target) in inputs or (os.path.lexists(target) and os.path.realpath(output) in beside):
             raise UserError(f"--output={output} would overwrite {target}, beside the input; use another directory")
     return targets
+
+
+def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
+    """The files less those of a directory for results that lies among them."""
+    output = output.resolve()
+    return [path for path in files if source.resolve() not in output.parents or output not in path.resolve().parents]
+
+
+def _translator(model: Model, direction: str | None, size: str, tile: int, overlap: int, options: dict) -> Callable:
+    """The function from some decoded images to their translations, lists of uint8 [h, w, c]."""
+    data = model.config.data
+    if not data.image_size:
+        raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
+    if size == "train":
+
+        def whole(read: Sequence[np.ndarray]) -> list[np.ndarray]:
+            x = [images.fit(image, data.image_size, data.fit, tuple(data.background)) for image in read]
+            y = model.translate(np.stack(x), direction, **options)
+            return [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
+
+        return whole
+    if model.size_multiple is None:
+        raise UserError(
+            f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train"
+        )
+    if options.get("statistics") == "batch":
+        raise UserError("--statistics=batch needs images of one size; use --size=train")
+    tiling.check(tile, overlap, model.size_multiple)
+    one = partial(model.translate, direction=direction, **options)
+    tiled = partial(tiling.tiled, one, tile=tile, overlap=overlap, multiple=model.size_multiple)
+    return lambda read: [tiled(image) for image in read]
 
 
 def translate(
@@ -41,11 +76,13 @@ def translate(
     overlap: int = 128,
     **options,
 ) -> None:
-    """Translates a file or the images of a directory into PNG files of the same names.
+    """Translates a file, or the images of a directory, into PNG files of the same names in directories alike.
+
+    What cannot be read is left out, and named at the end.
 
     Args:
       workdir: the run.
-      input: an image file, or a directory of images.
+      input: an image file, or a directory of images, as `images.find` finds them.
       output: directory, made if it is missing; an earlier output there is replaced, an input never.
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
@@ -54,40 +91,40 @@ def translate(
       tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.inference.tiling`.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
-      UserError: a missing or unreadable input, an output that cannot be written or would overwrite
-        an input, or what the model cannot do.
+      UserError: a missing input, none that can be read, an output that cannot be written or would overwrite an input,
+        or what the model cannot do.
+      Incomplete: some images could not be read; the others are translated.
     """
     if size not in SIZES:
         raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
     source = Path(input)
-    files = [source] if os.path.isfile(source) else images.find(source)
-    targets = _targets(files, Path(output))
+    single = os.path.isfile(source)
+    files = [source] if single else _outside(images.find(source), source, Path(output))
+    targets = _targets(files, source.parent if single else source, Path(output))
     model = gan_xla.load(workdir, checkpoint)
-    data, native = model.config.data, size == "native"
-    if not data.image_size:
-        raise UserError(f"{workdir}: this model translates points; use gan_xla.load(...).translate in Python")
-    if native and model.size_multiple is None:
-        raise UserError(
-            f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train"
-        )
-    if native and options.get("statistics") == "batch":
-        raise UserError("--statistics=batch needs images of one size; use --size=train")
-    if native:
-        tiling.check(tile, overlap, model.size_multiple)
-    background = tuple(data.background)
-    batch = 1 if native else len(files) if options.get("statistics") == "batch" else BATCH
+    translated, unread = _translator(model, direction, size, tile, overlap, options), []
+    batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
-            read = [images.read(path, data.channels, background) for path in files[start : start + batch]]
-            if native:
-                one = partial(model.translate, direction=direction, **options)
-                y = [
-                    tiling.tiled(one, image, tile=tile, overlap=overlap, multiple=model.size_multiple) for image in read
-                ]
-            else:
-                x = [images.fit(image, data.image_size, data.fit, background) for image in read]
-                y = model.translate(np.stack(x), direction, **options)
-                y = [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
-            for target, image in zip(targets[start : start + batch], y, strict=True):
+            part = slice(start, start + batch)
+            read = _read(files[part], targets[part], model.config.data, unread)
+            for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
                 images.write(target, image)
-    print(f"{len(files)} image(s) translated by {workdir}, step {model.step}, into {output}")
+    if len(unread) == len(files):
+        raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
+    print(f"{len(files) - len(unread)} image(s) translated by {workdir}, step {model.step}, into {output}")
+    if unread:
+        shown = "; ".join(unread[:NAMED]) + (f"; and {len(unread) - NAMED} more" if len(unread) > NAMED else "")
+        raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {shown}")
+
+
+def _read(files: Sequence[Path], targets: Sequence[Path], data, unread: list[str]) -> dict[Path, np.ndarray]:
+    """Decoded images by their targets; why there are not all goes into `unread`."""
+    read = {}
+    for path, target in zip(files, targets, strict=True):
+        try:
+            read[target] = images.read(path, data.channels, tuple(data.background))
+        except images.Unreadable as error:
+            unread.append(str(error))
+    return read
