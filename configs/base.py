@@ -42,6 +42,9 @@ DATA = dict(
     fit="stretch",  # how a rectangle becomes a square: stretch, crop (the middle), pad (with background)
     flip=False,  # mirror half of the training images
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
+    # Share of the training images that are held out for train.score, where the data have no split or directory val;
+    # 0: it sees the test images. None: 0.05 with evaluate_every, else 0; a run keeps what it began with.
+    validation=float,
     max_unreadable=10,  # images that may be skipped because they cannot be read
     on_device=False,  # keep all training images on each device
 )
@@ -155,8 +158,8 @@ TRAIN = dict(
     checkpoint_every=1000,  # steps; the newest three checkpoints stay
     keep_every=0,  # steps; these checkpoints stay too; 0 for none
     evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never
-    # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd; "" for the
-    # first of modes, l1, kid that the run has.
+    # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd, azimuth (of
+    # built-in pairs); "" for the first of modes, l1, kid that the run has.
     score="",
     sample_every=500,  # steps; pictures
     log_every=20,  # steps; metrics.jsonl and TensorBoard

@@ -19,6 +19,7 @@ from gan_xla.errors import UserError
 from gan_xla.evaluation import features, judges, measures
 from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.evaluation.features import Features, efficientnet, stlpips
+from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import frechet, kernel, mixture, similarity
 from gan_xla.evaluation.remembered import Remembered
 from gan_xla.evaluation.suite import Suite
@@ -119,6 +120,22 @@ def test_a_translator_is_measured_in_each_direction_as_its_parts_are(run, tiny):
         assert (records[FD]["images"], records[FD]["real"]) == (len(x), len(real))
         assert records[FD]["features"] == "Tiny" and "features" not in cycle and cycle["error"] > 0
     assert {record["metric"] for record in records.values()} >= {"precision", "recall", "density", "coverage"}
+
+
+def test_azimuths_are_read_from_translations_where_they_are_asked_for(run, monkeypatch):
+    monkeypatch.setattr(judges, "STEPS", 30)
+    found = evaluate(run, metrics=["azimuth"])["2"]
+    model, (train, test) = gan_xla.load(run), (builtin.views("chairs2cars", split, 16) for split in ("train", "test"))
+    for direction, source, target in (("AtoB", "A", "B"), ("BtoA", "B", "A")):
+        predictor = azimuth.fit(train[f"x_{target}"], train[f"azimuth_{target}"], seed=0, steps=30)
+        true = test[f"azimuth_{source}"]
+        read = azimuth.predict(predictor, model.translate(test[f"x_{source}"], direction))
+        records = {record["metric"]: record["value"] for record in found[direction].values()}
+        np.testing.assert_allclose(records["azimuth"], azimuth.mean_absolute_error(true, read), atol=0.1)
+        np.testing.assert_allclose(records["azimuth_correlation"], azimuth.circular_correlation(true, read), atol=0.01)
+        assert max(records["azimuth_turned"], records["azimuth_mirrored"]) <= 90 > records["azimuth_real"]
+    suite = Suite(settings.read(run), data.load(settings.read(run).data))
+    assert "azimuth" in suite.fitting and "azimuth" not in suite.metrics
 
 
 def test_numbers_of_other_steps_and_metrics_stay_and_all_steps_have_a_line_each(run, capsys):

@@ -6,7 +6,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_xla import data, images
-from gan_xla.data import pipeline
+from gan_xla.data import pipeline, validation
 from gan_xla.errors import UserError
 
 
@@ -64,6 +64,17 @@ def test_paired_directories_give_one_source_with_matching_rows(tmp_path):
     rows = train.read(np.array([4]))
     for key, directory in (("x_A", a), ("x_B", b)):
         np.testing.assert_array_equal(rows[key][0], decoded(directory / name))
+
+
+def test_pairs_in_nested_directories_belong_together_by_their_paths_below_these(tmp_path):
+    for name in ("a/one", "a/two", "b/one", "b/two"):
+        save(tmp_path / name, ["1.png", "2.png"])
+    dataset = load(path_a=str(tmp_path / "a"), path_b=str(tmp_path / "b"), paired=True)
+    (train,), (test,) = dataset.train, dataset.test
+    rows = train.read(np.array([2]))
+    for key in ("x_A", "x_B"):
+        np.testing.assert_array_equal(rows[key][0], decoded(tmp_path / key[-1].lower() / "two" / "1.png"))
+    assert (len(train), len(test)) == (3, 1)
 
 
 def test_paired_names_that_do_not_match_are_listed_with_the_way_out(tmp_path):
@@ -163,11 +174,14 @@ def test_side_by_side_pairs_read_unpaired_share_no_training_pair_and_keep_the_te
     assert "9 + 10 training and 2 + 2 test images" in dataset.about and "unpaired" in dataset.about
 
 
-def test_a_pair_of_odd_width_is_named_and_not_skipped(tmp_path):
+def test_a_pair_of_odd_width_is_named_and_replaced_like_a_damaged_one(tmp_path, caplog):
     save_pairs(tmp_path / "train", 4)
     images.write(tmp_path / "train" / "01.png", np.zeros((8, 15, 3), np.uint8))
     (train,) = load(path=str(tmp_path), paired=True).train
-    with pytest.raises(UserError, match=r"01\.png: 15 pixels wide, but a side-by-side pair has an even width"):
+    assert train.read(np.array([1]))["x_A"][0, 0, 0, 0] == 2
+    assert "01.png: 15 pixels wide, but a side-by-side pair has an even width" in caplog.text
+    (train,) = load(path=str(tmp_path), paired=True, max_unreadable=0).train
+    with pytest.raises(UserError, match=r"1 images cannot be read.*01\.png: 15 pixels wide"):
         train.read(np.array([1]))
 
 
@@ -225,6 +239,81 @@ def test_an_unreadable_image_takes_the_label_of_the_image_in_its_place(classes):
     rows = train.read(np.array([19, 20]))
     np.testing.assert_array_equal(rows["x"][0], rows["x"][1])
     assert rows["label"].tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+# Images for scores, and what is no image for training
+
+
+def test_val_beside_test_is_for_scores_in_every_layout(tmp_path, classes):
+    for part, count in (("train", 6), ("test", 3), ("val", 2)):
+        for domain in "AB":
+            save(tmp_path / "four" / f"{part}{domain}", [f"{i}.png" for i in range(count)])
+        save_pairs(tmp_path / "pairs" / part, count)
+        save(tmp_path / "plain" / part / "deeper", [f"{i}.png" for i in range(count)])
+    for name in ("cat", "dog", "owl"):
+        save(classes / "val" / name, ["0.png"], seed=2)
+    four = {"path": str(tmp_path / "four")}
+    found = [
+        (load(**four), 2 * [2]),
+        (load(**four, paired=True), [2]),
+        (load(path=str(tmp_path / "pairs"), paired=True), [2]),
+        (load(path=str(tmp_path / "pairs")), 2 * [2]),
+        (load(path=str(tmp_path / "plain"), unlabelled=True), [2]),
+        (load(path=str(classes), labels=("all",)), [3]),
+        (load(path=str(classes), domain_a="cat", domain_b="owl"), 2 * [1]),
+    ]
+    for dataset, counts in found:
+        assert [len(source) for source in dataset.validation] == counts
+        assert [source.spec for source in dataset.validation] == [source.spec for source in dataset.test]
+        assert "in val for scores" in dataset.about and dataset.for_scores.test is dataset.validation
+    (tmp_path / "four" / "testA").rename(tmp_path / "four" / "unused")
+    with pytest.raises(UserError, match="testA: no such directory"):
+        load(**four)
+
+
+def test_without_val_a_share_of_every_training_source_is_for_scores(tmp_path):
+    names = [f"{i:03}.png" for i in range(100)]
+    a, b = save(tmp_path / "a", names), save(tmp_path / "b", names[:7])
+    whole = load(path_a=str(a), path_b=str(b), load_size=9)
+    dataset = validation.hold_out(whole, 0.1)
+    assert [len(source) for source in dataset.train + dataset.validation] == [82, 5, 8, 1]
+    for key, before, train, held in zip(("x_A", "x_B"), whole.train, dataset.train, dataset.validation):
+        rows = before.read(np.arange(len(before)))[key]
+        places = validation.places(len(before), 0.1)
+        np.testing.assert_array_equal(train.read(np.arange(len(train)))[key], np.delete(rows, places, axis=0))
+        shrunk = [images.resize(row, 8) for row in rows[places]]
+        np.testing.assert_array_equal(held.read(np.arange(len(held)))[key], shrunk)
+    assert dataset.for_scores.test is dataset.validation and "8 + 1 for scores" in dataset.about
+    assert dataset.test is whole.test and whole.for_scores is whole
+    assert validation.hold_out(whole, 0.0).train is whole.train
+    with pytest.raises(UserError, match="data.validation=0.1: .* has 1 training image of a domain"):
+        validation.hold_out(load(path_a=str(a), path_b=str(save(tmp_path / "c", names[:2]))), 0.1)
+
+
+def test_labelled_images_for_scores_are_of_all_classes_and_their_targets_are_not(classes):
+    whole = load(path=str(classes), labels=("all",))
+    dataset = validation.hold_out(whole, 0.2)
+    (train, targets), (held,) = dataset.train, dataset.validation
+    assert len(train) == len(targets) == 34 - len(held) and set(held.spec) == {"x", "label"}
+    assert (held.read(np.arange(len(held)))["label"].sum(axis=0) > 0).all()
+
+
+def test_directories_of_other_images_are_not_trained_on(tmp_path):
+    save(tmp_path, [f"{i}.png" for i in range(4)])
+    for name in ("deeper", "test", "val", "Results", "masks"):
+        save(tmp_path / name, ["0.png", "1.png"])
+    dataset = load(path=str(tmp_path), unlabelled=True)
+    (train,), (test,), (held,) = dataset.train, dataset.test, dataset.validation
+    assert (len(train), len(test), len(held)) == (6, 2, 2)
+
+
+def test_files_that_are_passed_over_are_counted_by_their_endings(tmp_path):
+    for name in ("trainA", "trainB"):
+        save(tmp_path / name, ["1.png", "2.png"])
+    for name in ("1.tif", "2.TIF", "notes", ".hidden.txt"):
+        (tmp_path / "trainA" / name).write_text("")
+    (tmp_path / "trainA" / "deeper.png.d").mkdir()
+    assert load(path=str(tmp_path)).about.endswith("test images; passed over: 2 .tif, 1 without an ending")
 
 
 # Channels and fit

@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from devices import configure
 
 import gan_xla
+from gan_xla import data
 from gan_xla.errors import UserError
 from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.main import main
 from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.training.score import Scorer
 
 TREE = {"w": np.zeros(3, np.float32)}
 
@@ -69,6 +72,20 @@ def test_a_run_without_scores_has_no_best_checkpoint(tmp_path):
         checkpoints.save(1, TREE)
         with pytest.raises(UserError, match="--checkpoint=best: no checkpoint of this run has a score"):
             checkpoints.load("best", TREE)
+
+
+def test_azimuths_are_said_in_words():
+    config = configure("discogan", ("dg",), 16)
+    with config.unlocked():
+        config.data.update(source="builtin", name="chairs2faces", path="", load_size=16)
+        config.train.update(score="azimuth", evaluate_every=2)
+    scorer = Scorer(config, data.load(config.data))
+    found = {"azimuth": 23.4, "azimuth_turned": 20.0, "azimuth_mirrored": 81.0, "azimuth_real": 7.1}
+    assert scorer.sentence({f"eval/{name}/AtoB": value for name, value in found.items()}) == (
+        "faces look where the chairs do: mean error 23 degrees, chance 90; less the best turn 20, mirrored 81; "
+        "the regressor that tells errs by 7 on real faces"
+    )
+    assert scorer.sentence({"eval/kid/AtoB": 0.1}) == ""
 
 
 @pytest.mark.parametrize(

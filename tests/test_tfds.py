@@ -97,7 +97,8 @@ def inner(rows):
 def test_attributes_select_domains_of_celeb_a(celeb_a, pictures):
     options = {"image_size": HEIGHT, "fit": "pad"}
     dataset = load("celeb_a", celeb_a, domain_a="Blond_Hair", domain_b="Male=1, Eyeglasses=0", **options)
-    assert dataset.about == "celeb_a/2.1.0 (split test held out): 8 + 6 training and 3 + 2 test images"
+    counts = "8 + 6 training and 3 + 2 test images, 2 + 1 of the split validation for scores"
+    assert dataset.about == f"celeb_a/2.1.0 (split test held out): {counts}"
     assert dataset.labels == ()
     for part, (key, holds) in enumerate((("x_A", lambda n: n % 3 == 0), ("x_B", lambda n: n % 4 == 2))):
         for side, among in ((dataset.train, range(24)), (dataset.test, range(24, 32))):
@@ -108,6 +109,8 @@ def test_attributes_select_domains_of_celeb_a(celeb_a, pictures):
 def test_integer_attributes_select_and_domains_may_overlap(celeb_a):
     dataset = load("celeb_a", celeb_a, domain_a="Identity_No=2", domain_b="Male")
     assert [len(source) for source in dataset.train + dataset.test] == [3, 12, 1, 4]
+    assert [len(source) for source in dataset.validation] == [1, 2], "of the split validation"
+    assert load("celeb_a", celeb_a, domain_a="Identity_No=7", domain_b="Male").validation == (), "it has no such face"
 
 
 def test_attributes_are_labels_of_every_face(celeb_a, pictures):

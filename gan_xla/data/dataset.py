@@ -17,7 +17,8 @@ class Source(Protocol):
     """Rows that belong together under one or more keys (`x_A`, `x_B`, ...).
 
     Unpaired domains are two sources, shuffled independently; pairs are one
-    source that has both keys.
+    source that has both keys. A source may also have `labels` (float32 [len, c]) and `azimuths`
+    (degrees from facing the viewer, float [len]) of all rows.
     """
 
     @property
@@ -41,6 +42,8 @@ class Dataset:
       labels: names of the columns of the key `label` (float32 [c]) where the rows have one.
       others: data sets of the same keys that take turns with this one, a batch each.
       fields: of the config's `data` section that are known now, such as the names of all labels.
+      validation: sources of the keys of `test` for scores while a run trains; () where there are none.
+      held_out: what `test` is: "test", or "val" in `for_scores`.
     """
 
     train: tuple[Source, ...]
@@ -49,6 +52,16 @@ class Dataset:
     labels: tuple[str, ...] = ()
     others: tuple["Dataset", ...] = ()
     fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    validation: tuple[Source, ...] = ()
+    held_out: str = "test"
+
+    @property
+    def for_scores(self) -> "Dataset":
+        """This data set with the validation rows, where there are any, in the place of the test rows."""
+        if not self.validation:
+            return self
+        others = tuple(other.for_scores for other in self.others)
+        return dataclasses.replace(self, test=self.validation, validation=(), others=others, held_out="val")
 
     @property
     def images(self) -> int:
@@ -58,12 +71,13 @@ class Dataset:
 
 
 class Arrays:
-    """A source in memory: `Arrays(x_A=uint8 [n, h, w, 3])`."""
+    """A source in memory: `Arrays(x_A=uint8 [n, h, w, 3])`, perhaps with their azimuths [n]."""
 
-    def __init__(self, **arrays):
+    def __init__(self, *, azimuths=None, **arrays):
         if len({len(array) for array in arrays.values()}) != 1:
             raise ValueError(f"arrays of one source need equal lengths: { {k: len(v) for k, v in arrays.items()} }")
         self._arrays = arrays
+        self.azimuths = azimuths
 
     @property
     def spec(self):
@@ -79,6 +93,39 @@ class Arrays:
     def labels(self):
         """float32 [len, c] of all rows, where they have the key `label`."""
         return self._arrays["label"]
+
+
+class Subset:
+    """Some rows of a source, in an order of their own.
+
+    Args:
+      source: which.
+      places: numbers of its rows, int [n].
+    """
+
+    def __init__(self, source: Source, places: np.ndarray):
+        self._source, self._places = source, np.asarray(places, np.int64)
+
+    @property
+    def spec(self):
+        return self._source.spec
+
+    def __len__(self):
+        return len(self._places)
+
+    def read(self, indices):
+        return self._source.read(self._places[indices])
+
+    @property
+    def labels(self):
+        """Those of the rows, where the source has labels."""
+        return self._source.labels[self._places]
+
+    @property
+    def azimuths(self):
+        """Those of the rows, or None."""
+        known = getattr(self._source, "azimuths", None)
+        return None if known is None else known[self._places]
 
 
 def field(data, name, default=None):

@@ -1,5 +1,7 @@
 """Labelled data sets as methods take them: label vectors, targets, several data sets in turn."""
 
+import dataclasses
+
 import ml_collections
 import numpy as np
 
@@ -80,6 +82,7 @@ def join(datasets: dict[str, Dataset], data: ml_collections.ConfigDict) -> Datas
             Dataset(
                 train=(Vectors(train, space, number), targets),
                 test=(Vectors(test, space, number),),
+                validation=tuple(Vectors(source, space, number) for source in dataset.validation),
                 about=f"{dataset.about}, labels {', '.join(dataset.labels)}",
                 labels=dataset.labels,
             )
@@ -89,4 +92,4 @@ def join(datasets: dict[str, Dataset], data: ml_collections.ConfigDict) -> Datas
     first, *others = joined
     about = "\n".join(dataset.about for dataset in joined)
     new_fields = {**found[0], **({"joint": joint} if joint else {})}
-    return Dataset(first.train, first.test, about, first.labels, tuple(others), new_fields)
+    return dataclasses.replace(first, about=about, others=tuple(others), fields=new_fields)

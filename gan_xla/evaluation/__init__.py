@@ -5,4 +5,4 @@ published networks that see them. Nothing here is a loss; nothing here draws pag
 """
 
 BETTER_HIGHER = ("modes", "psnr", "ssim", "ms_ssim", "inception_score", "asked")
-BETTER_LOWER = ("l1", "l2", "lpips", "kid", "fd", "swd")
+BETTER_LOWER = ("l1", "l2", "lpips", "kid", "fd", "swd", "azimuth")

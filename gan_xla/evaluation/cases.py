@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_xla import images
 from gan_xla.contract import Gan
-from gan_xla.data.dataset import Dataset, Source
+from gan_xla.data.dataset import Dataset, Source, Subset
 from gan_xla.errors import UserError
 from gan_xla.evaluation import heldout
 from gan_xla.evaluation.features import chunks
@@ -33,6 +33,7 @@ class Batch(NamedTuple):
       back: that, translated back.
       truth: what a perfect translation would be.
       asked: numbers of the labels that were asked for, int [n].
+      azimuth: of what it was made from, degrees [n].
     """
 
     start: int
@@ -41,20 +42,11 @@ class Batch(NamedTuple):
     back: np.ndarray | None = None
     truth: np.ndarray | None = None
     asked: np.ndarray | None = None
+    azimuth: np.ndarray | None = None
 
 
-class Rows:
-    """Some rows of a source, in an order of their own."""
-
-    def __init__(self, source: Source, places: np.ndarray):
-        self._source, self._places = source, np.asarray(places, np.int64)
-
-    def __len__(self):
-        return len(self._places)
-
-    def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of these numbers below the length: arrays [n, ...] by key."""
-        return self._source.read(self._places[numbers])
+class Rows(Subset):
+    """Some rows of a source, that are read in chunks."""
 
     def spread(self, most: int) -> "Rows":
         """At most so many of them, evenly spread."""
@@ -159,12 +151,15 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
         rows, real = given.get(source) or pairs or _source(dataset, source), _source(dataset, target)
         reverse = f"{target[-1]}to{source[-1]}"
         back = reverse if reverse in gan.directions else None
+        rows = Rows(rows, spread(len(rows), num))
+        known = all(getattr(source, "azimuths", None) is not None for source in (rows, real))
         metrics = (*FEATURES, "sharpness", *(["cycle"] if back else []), *(PAIRS if pairs else []))
+        metrics = (*metrics, *(["azimuth"] if known else []))
         cases.append(
             Case(
                 name=direction,
-                count=min(num, len(rows)),
-                draw=partial(_translate, Rows(rows, spread(len(rows), num)), direction, back, seed),
+                count=len(rows),
+                draw=partial(_translate, rows, direction, back, seed),
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
@@ -177,6 +172,8 @@ def _translate(rows, direction, reverse, seed, model, numbers, back) -> dict[str
     row = rows.read(numbers)
     x = row[f"x_{direction[0]}"]
     fields = {"source": x, "fake": model.translate(x, direction, seed=seed)}
+    if rows.azimuths is not None:
+        fields["azimuth"] = rows.azimuths[numbers]
     if back and reverse:
         fields["back"] = model.translate(fields["fake"], reverse, seed=seed)
     if f"x_{direction[-1]}" in row:

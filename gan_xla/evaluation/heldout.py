@@ -27,18 +27,21 @@ def _images(section, keys: Sequence[str], items: list[tuple[Path, ...]], labels:
 def pairs(section: ml_collections.ConfigDict, dataset: Dataset) -> Source | None:
     """The test images as rows of `x_A` and `x_B`, where the truth of a translation is known; else None.
 
-    Known are pairs that the run was trained on, files of equal names in testA/ and testB/, and what
+    Known are pairs that the run was trained on, files of equal names in testA/ and testB/ (or valA/ and valB/, where
+    these are meant), and what
     `data.paired=True` would have made pairs: the halves of side-by-side images, drawings and their objects.
     """
     for source in dataset.test:
         if set(SIDES) <= source.spec.keys():
             return source
-    sides = [Path(field(section, "path", "")).expanduser() / f"test{side[-1]}" for side in SIDES]
+    sides = [Path(field(section, "path", "")).expanduser() / f"{dataset.held_out}{side[-1]}" for side in SIDES]
     if field(section, "source", "") == "folder" and all(side.is_dir() for side in sides):
         files = [{path.stem: path for path in images.find(side)} for side in sides]
         if files[0].keys() != files[1].keys():
             return None
         return _images(section, SIDES, [(files[0][name], files[1][name]) for name in sorted(files[0])])
+    if dataset.held_out != "test":
+        return None
     try:
         (source,) = data.load(ml_collections.ConfigDict({**section.to_dict(), "paired": True})).test
     except UserError:

@@ -8,6 +8,7 @@ import numpy as np
 from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import stlpips
+from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import frechet, inception_score, inputs, kernel, manifold, mixture, similarity
 from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_xla.evaluation.readers import SIMILARITIES, Columns
@@ -26,6 +27,7 @@ class Seen(NamedTuple):
         ... [n]; pixels uint8 [k, h, w, c] of the first k; points [n, 2].
       real: from the real ones: features, sharpness, and pixels of k.
       judge: accuracy of the classifier behind made["asked"], or None.
+      facing: mean error of the regressor behind made["azimuth"], degrees, or None.
       key: of the real rows, such as "x_B".
       seed: of what is drawn at random.
     """
@@ -33,6 +35,7 @@ class Seen(NamedTuple):
     made: Columns
     real: Columns
     judge: float | None
+    facing: float | None
     key: str
     seed: int
 
@@ -43,11 +46,13 @@ class Measure(NamedTuple):
     Attributes:
       made, real: readers (`gan_xla.evaluation.readers`) of what the model made and of real images.
       values: from what they read to the numbers by their short names.
+      asked: only taken where it is asked for by name.
     """
 
     made: tuple[str, ...]
     real: tuple[str, ...]
     values: Callable[[Seen], Values]
+    asked: bool = False
 
 
 def mean(x: np.ndarray) -> kernel.Estimate:
@@ -108,6 +113,18 @@ def _asked(seen: Seen) -> Values:
     return {"asked": mean(seen.made["asked"]), "asked_real": seen.judge}
 
 
+def _azimuth(seen: Seen) -> Values:
+    true, read = seen.made["azimuth_true"], seen.made["azimuth"]
+    turned, mirrored = (azimuth.difference(read, azimuth.best_offset(x, read)) for x in (true, -true))
+    return {
+        "azimuth": mean(np.abs(azimuth.difference(read, true))),
+        "azimuth_turned": azimuth.mean_absolute_error(turned, true),
+        "azimuth_mirrored": azimuth.mean_absolute_error(mirrored, -true),
+        "azimuth_correlation": azimuth.circular_correlation(true, read),
+        "azimuth_real": seen.facing,
+    }
+
+
 def _modes(seen: Seen) -> Values:
     points, centres = seen.made["points"], gmm.modes(seen.key[-1])
     return {
@@ -131,6 +148,7 @@ MEASURES = {
     "asked": Measure(("asked",), (), _asked),
     "cycle": Measure(("cycle",), (), _means("cycle")),
     **{name: Measure((name,), (), _means(name, f"{name}_input")) for name in (*SIMILARITIES, "lpips")},
+    "azimuth": Measure(("azimuth",), (), _azimuth, asked=True),
     "modes": Measure(("points",), (), _modes),
 }
 
@@ -155,6 +173,11 @@ NAMES = {
     "ssim": "SSIM to the truth",
     "ms_ssim": "MS-SSIM to the truth",
     "lpips": f"{stlpips.NAME} to the truth",
+    "azimuth": "azimuth: mean error in degrees, chance 90",
+    "azimuth_turned": "that less the best turn",
+    "azimuth_mirrored": "that of the mirror image less the best turn",
+    "azimuth_correlation": "circular correlation of azimuths",
+    "azimuth_real": "mean error of the regressor that reads them, on real test images",
     "modes": "covered modes",
     "high_quality": "share of points within 3 sigma of a mode",
 }

@@ -48,7 +48,15 @@ def read(readers: Mapping[str, Callable[..., Arrays]], parts: Iterable, done: Ca
     return columns
 
 
-def of_made(names: Iterable[str], *, features: Features | None, logits: bool, held: int, judge: Judge | None) -> dict:
+def of_made(
+    names: Iterable[str],
+    *,
+    features: Features | None,
+    logits: bool,
+    held: int,
+    judge: Judge | None,
+    facing: Callable[[np.ndarray], np.ndarray],
+) -> dict:
     """Readers of `Batch`, by the names that measures ask for.
 
     Args:
@@ -56,6 +64,7 @@ def of_made(names: Iterable[str], *, features: Features | None, logits: bool, he
       features: for "network", which reads columns features and, if `logits`, logits.
       held: for "pixels", of how many images they are kept.
       judge: for "asked".
+      facing: for "azimuth": azimuths, degrees [n], of images uint8 [n, h, w, c].
     """
     taps = {} if features is None else {"features": features.tap, **({"logits": features.logits_tap} if logits else {})}
 
@@ -70,6 +79,7 @@ def of_made(names: Iterable[str], *, features: Features | None, logits: bool, he
         "points": lambda b: {"points": b.fake},
         "cycle": lambda b: {"cycle": similarity.l1(b.back, b.source)},
         "asked": lambda b: {"asked": judge.agrees(b.fake, b.asked)},
+        "azimuth": lambda b: {"azimuth": facing(b.fake), "azimuth_true": b.azimuth},
         "lpips": _similar("lpips", _lpips),
         **{name: _similar(name, getattr(similarity, name)) for name in SIMILARITIES},
     }

@@ -100,7 +100,7 @@ class Suite:
             self._remembered = Remembered(self._features, cache)
         if "lpips" in self.metrics:
             weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
-        self._known, self._judges = {}, {}
+        self._known, self._judges, self._facing = {}, {}, {}
 
     def _choose(self, metrics: Sequence[str] | None, first: bool) -> tuple[str, ...]:
         """The names to measure, in the order of the table."""
@@ -110,7 +110,8 @@ class Suite:
             reason = "needs test images in pairs" if unknown[0] in cases.PAIRS else "is not of this method and data"
             reason = reason if unknown[0] in MEASURES else "is unknown"
             raise UserError(f"--metrics={unknown[0]}: {reason}; this run has {', '.join(self.fitting)}")
-        return tuple(name for name in self.fitting if metrics is None or name in metrics)
+        usual = [name for name in self.fitting if not MEASURES[name].asked]
+        return tuple(name for name in self.fitting if name in (usual if metrics is None else metrics))
 
     @property
     def network(self) -> str | None:
@@ -148,8 +149,9 @@ class Suite:
     def _numbers(self, case: Case, model: Model, bar: tqdm) -> list[Number]:
         chosen = [name for name in self.metrics if name in case.metrics]
         judge = self._judge(case.labelled, bar) if "asked" in chosen else None
-        real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, bar)
-        seen = Seen(made, real, judge and judge.accuracy, case.key, self._seed)
+        facing = self._facer(case.key, bar) if "azimuth" in chosen else None
+        real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, facing, bar)
+        seen = Seen(made, real, judge and judge.accuracy, facing and facing.error, case.key, self._seed)
         self._warn(case, "fd" in chosen, bar)
         return [number for name in chosen for number in self._value(name, case, seen)]
 
@@ -186,7 +188,7 @@ class Suite:
             numbers.append(number(metric, value, error, f"it is {pair[0]}" if value is None else None))
         return numbers
 
-    def _made(self, case: Case, model: Model, chosen: Sequence[str], judge: judges.Judge | None, bar: tqdm):
+    def _made(self, case: Case, model: Model, chosen: Sequence[str], judge, facing, bar: tqdm):
         """Columns of what the model makes."""
         asked = readers.of_made(
             dict.fromkeys(name for metric in chosen for name in MEASURES[metric].made),
@@ -194,6 +196,7 @@ class Suite:
             logits="inception_score" in chosen,
             held=self._held(case),
             judge=judge,
+            facing=facing,
         )
         return readers.read(asked, case.batches(model, back="cycle" in chosen), bar.update)
 
@@ -222,3 +225,11 @@ class Suite:
             one_hot = labels.sets[number].one_hot
             self._judges[number] = judges.train(part, labels.columns(number), one_hot, self._config.data, self._seed)
         return self._judges[number]
+
+    def _facer(self, key: str, bar: tqdm) -> judges.Facer:
+        """A regressor of azimuths, trained when it is first asked for."""
+        if key not in self._facing:
+            if not bar.disable:
+                bar.write("training a regressor on real images, to tell where translations face")
+            self._facing[key] = judges.train_facer(self._dataset, key, self._config.data, self._seed)
+        return self._facing[key]

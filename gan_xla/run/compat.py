@@ -1,8 +1,8 @@
 """Runs of earlier versions in the present form: the one place that knows what they looked like.
 
 What a run's config.json lacks is a field that is younger than the run. It gets the value of `configs/base.py`, which
-must therefore mean "as before", or what stands here. The state has had one form since 0.1.0 (`checkpoint.FORMAT`); when
-that changes, what brings an old one to it belongs here too.
+must therefore mean "as before", or the one in `upgraded`. The state has had one form since 0.1.0
+(`checkpoint.FORMAT`); when that changes, what brings an old one to it belongs here too.
 """
 
 from collections.abc import Mapping
@@ -42,5 +42,6 @@ def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
         return config
     full = base.get_config(config.gan, **{side: fields.net for side, fields in _sides(config).items()})
     with full.unlocked(), full.ignore_type():
+        full.data.validation = 0.0  # scores were taken on test images
         full.update(config)
     return full

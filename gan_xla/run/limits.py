@@ -57,6 +57,7 @@ RULES = {
     "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"
     ),
+    "data.validation": SHARE,
     "data.exclusive": _several(
         lambda group: not isinstance(group, str) and all(isinstance(label, str) for label in group),
         "groups of labels, such as (('cat', 'dog'),)",

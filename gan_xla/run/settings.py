@@ -215,6 +215,18 @@ def _may_change(field: str) -> bool:
     return field in ("train.steps", "train.nonfinite", "train.max_rollbacks") or field.endswith("_every")
 
 
+def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_collections.ConfigDict:
+    """A copy in which `data.validation`, where it is not set, is that of the run in `workdir`, if there is one.
+
+    Raises:
+      UserError: as `read`.
+    """
+    config = config.copy_and_resolve_references()
+    if config.data.validation is None and (epath.Path(workdir) / "config.json").exists():
+        config.data.validation = read(workdir).data.validation
+    return config
+
+
 def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     """Checks that the run in `workdir` was started with `config`.
 

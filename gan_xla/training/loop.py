@@ -175,6 +175,8 @@ class Loop:
             f"step {after}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}"
             + (f"; the best checkpoint is of step {best}" if best else "")
         )
+        if after == train.steps and (sentence := self._scorer.sentence(scores)):
+            self._reporter.say(sentence)
         return score, scores
 
     def _timed(self, batches: Iterator[Tree]) -> Iterator[Tree]:

@@ -16,11 +16,11 @@ USUAL = ("modes", "l1", "kid")  # the first that a run has is its score, unless 
 
 
 class Scorer:
-    """Measures `train.score` of a live state on the first test images, after every `train.evaluate_every` steps.
+    """Measures `train.score` of a live state on the first validation images, after every `train.evaluate_every` steps.
 
     Args:
       config: resolved.
-      dataset: whose test images are used.
+      dataset: whose validation images are used; where it has none, its test images.
     Raises:
       UserError: no such measure, no test images, or missing weights of a feature network.
     """
@@ -34,7 +34,7 @@ class Scorer:
             raise UserError(f"train.score={self._metric!r} must be one of {', '.join(known)}, or '' for the usual one")
         try:
             wanted = {"metrics": (self._metric,)} if self._metric else {"metrics": USUAL, "first": True}
-            self._suite = Suite(config, dataset, num=IMAGES, most=IMAGES, **wanted)
+            self._suite = Suite(config, dataset.for_scores, num=IMAGES, most=IMAGES, **wanted)
         except UserError as error:
             raise UserError(
                 f"train.score={self._metric!r}, every {config.train.evaluate_every} steps: {error}"
@@ -50,3 +50,15 @@ class Scorer:
         mean = float(np.mean([value for name, value in found.items() if name.startswith(f"{self._metric}/")]))
         score = -mean if self._metric in BETTER_HIGHER else mean
         return score, {f"eval/{name}": value for name, value in found.items()}
+
+    def sentence(self, scores: dict[str, float]) -> str:
+        """What scores say of built-in objects that turn, in words; "" where azimuths were not measured."""
+        names = ("azimuth", "azimuth_turned", "azimuth_mirrored", "azimuth_real")
+        if any(f"eval/{name}/AtoB" not in scores for name in names):
+            return ""
+        plain, turned, mirrored, real = (scores[f"eval/{name}/AtoB"] for name in names)
+        a, b = self._config.data.name.split("2")
+        return (
+            f"{b} look where the {a} do: mean error {plain:.0f} degrees, chance 90; less the best turn {turned:.0f}, "
+            f"mirrored {mirrored:.0f}; the regressor that tells errs by {real:.0f} on real {b}"
+        )

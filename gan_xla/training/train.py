@@ -1,6 +1,7 @@
 """`train(config, workdir)`: a run from its first step, or from where it was, to its last."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from etils import epath
 
 from gan_xla import data, devices, gans
 from gan_xla.contract import Gan, Pair
+from gan_xla.data import validation
 from gan_xla.errors import UserError
 from gan_xla.run import environment, lock, settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -22,6 +24,8 @@ from gan_xla.training.loop import Loop, NonFinite, batches
 from gan_xla.training.previews import Previewer
 from gan_xla.training.reporter import Reporter, Silent
 from gan_xla.training.score import Scorer
+
+_log = logging.getLogger(__name__)
 
 
 def _resume(config, checkpoints: Checkpoints, gan, optimizer, rollbacks: int = 0) -> tuple[TrainState, int]:
@@ -116,12 +120,28 @@ def prepare(config: ml_collections.ConfigDict) -> Parts:
       UserError: a mistake in the config or the data.
     """
     dataset = data.load(config.data)
-    config = settings.resolve(config, dataset.images, dataset.fields)
+    share = config.data.validation
+    if share is None:
+        share = validation.SHARE if config.train.evaluate_every else 0.0
+    dataset = validation.hold_out(dataset, share)
+    _warn(dataset, config.train.batch_size)
+    config = settings.resolve(config, dataset.images, {**dataset.fields, "validation": share})
     gan = gans.build(config, axis_name=devices.AXIS)
     config.train.steps = config.train.steps or gan.length
     for phase in gan.phases:
         batches(config, dataset, phase, phase.start, phase.start + 1)
     return Parts(config, dataset, gan, optimizers(config.optimizer, config.train.steps))
+
+
+def _warn(dataset: data.Dataset, batch_size: int) -> None:
+    for part in (dataset, *dataset.others):
+        for source in part.train:
+            if len(source) < batch_size:
+                _log.warning(
+                    "%s: %d training rows, fewer than train.batch_size=%d, so that batches show some twice; add "
+                    "images, or lower it",
+                    " and ".join(source.spec), len(source), batch_size,
+                )  # fmt: skip
 
 
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str = "") -> TrainState:
@@ -139,6 +159,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         written; numbers that are not finite, as `train.nonfinite` says.
     """
     devices.use_compilation_cache()
+    config = settings.continued(config, workdir)
     config, dataset, gan, optimizer = prepare(config)
     scorer = Scorer(config, dataset) if config.train.evaluate_every else None
     run = Run(config, dataset, gan, optimizer, scorer, workdir, hint)

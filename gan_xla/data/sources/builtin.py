@@ -148,7 +148,7 @@ def _labelled(train, test, categories, names, about):
 
 
 def _unpaired(part):
-    return tuple(Arrays(**{key: part[key]}) for key in ("x_A", "x_B"))
+    return tuple(Arrays(azimuths=part[f"azimuth_{key[-1]}"], **{key: part[key]}) for key in ("x_A", "x_B"))
 
 
 def _categories(name):

@@ -8,7 +8,7 @@ Domains are the splits trainA and trainB where a data set has them, else the row
 `data.domain_a` and `data.domain_b` select by attribute (`gan_xla.data.attributes`). With
 `data.labels` the images are one source with labels, with
 `data.unlabelled` one without. The test rows are the split test, else
-validation, else the last of every source.
+validation, else the last of every source; validation beside test is for scores while a run trains.
 """
 
 import mmap
@@ -75,13 +75,16 @@ def load(data):
         parts = _domain_splits(builder, known)
     bad = Unreadable(field(data, "max_unreadable", 10))
     sources = [
-        tuple(_source(part, image, dataset, form, bad) for part in side) for side, form in zip(parts, forms_of_parts)
+        tuple(_source(part, image, dataset, form, bad) for part in side)
+        for side, form in zip(parts, (*forms_of_parts, forms_of_parts[1]))
     ]
     counts = [" + ".join(str(len(source)) for source in side) for side in sources]
-    train_split, test_split = (side[0].split for side in parts)
+    train_split, test_split = (side[0].split for side in parts[:2])
     note = "the last rows held out" if test_split == train_split else f"split {test_split} held out"
     about = f"{dataset} ({note}): {counts[0]} training and {counts[1]} test images"
-    return Dataset(*sources, about=about, labels=names)
+    about += "".join(f", {count} of the split validation for scores" for count in counts[2:])
+    train, test, *validation = sources
+    return Dataset(train, test, about=about, labels=names, validation=next(iter(validation), ()))
 
 
 def _prepared(name, path):
@@ -130,19 +133,22 @@ def _chosen(builder, choices):
             "leave data.labels, data.domain_a and data.domain_b empty"
         )
 
-    def side(split):
+    def side(split, needed=True):
         records = _records(builder, split)
         columns = _columns(records, {path for choice in choices for path in choice.paths})
         parts = []
         for choice in choices:
             rows, hot = choice.select(columns) if choice.paths else (np.arange(len(records)), None)
-            if not len(rows):
+            if not len(rows) and needed:
                 raise UserError(f"{choice.asked}: no image of {dataset}, split {split}, is so; choose another value")
             parts.append(Part(choice.key, split, records, rows, hot))
         return parts
 
-    test = next((split for split in ("test", "validation") if split in splits), None)
-    return (side("train"), side(test)) if test else _hold_out(side("train"))
+    train, held_out = side("train"), [split for split in ("test", "validation") if split in splits]
+    if not held_out:
+        return _hold_out(train)
+    scored = [side(split, needed=False) for split in held_out[1:]]
+    return (train, side(held_out[0]), *(parts for parts in scored if all(len(part.rows) for part in parts)))
 
 
 def _hold_out(parts):

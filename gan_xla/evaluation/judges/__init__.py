@@ -1,4 +1,4 @@
-"""Classifiers of a data set's real images, which tell what translations and samples of it show."""
+"""Networks trained on a data set's real images, which tell what translations and samples of it show."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,11 @@ import ml_collections
 import numpy as np
 
 from gan_xla import images
+from gan_xla.contract import Tree
 from gan_xla.data.dataset import Dataset, Source
+from gan_xla.errors import UserError
 from gan_xla.evaluation.cases import Rows, spread
-from gan_xla.evaluation.judges import classifier
+from gan_xla.evaluation.judges import azimuth, classifier
 
 STEPS = 1500
 MOST = 20_000  # images, and
@@ -44,6 +46,46 @@ def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.
     x, label = read(part.train[0], columns, section)
     predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=STEPS, mirror=bool(section.flip))
     return Judge(predictor, classifier.accuracy(predictor, *read(part.test[0], columns, section)))
+
+
+class Facer(NamedTuple):
+    """A trained regressor of azimuths.
+
+    Attributes:
+      predictor: of `gan_xla.evaluation.judges.azimuth`.
+      error: mean absolute error on real test images, degrees.
+    """
+
+    predictor: Tree
+    error: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Azimuths, degrees [n], of images uint8 [n, h, w, 3]."""
+        return azimuth.predict(self.predictor, x)
+
+
+def train_facer(dataset: Dataset, key: str, section: ml_collections.ConfigDict, seed: int) -> Facer:
+    """Trains a regressor on the images of one domain, whose azimuths are known.
+
+    Args:
+      dataset: its sources of `key` have `azimuths`.
+      key: of its rows, such as "x_B".
+      section: the config's `data` section; images are learnt at its `image_size`.
+      seed: of the training.
+    Raises:
+      UserError: images that it does not take.
+    """
+    size = section.image_size
+    if section.channels == 1 or size % azimuth.MULTIPLE:
+        raise UserError(f"azimuths are read from colours at multiples of {azimuth.MULTIPLE} pixels")
+    found = []
+    for part in (dataset.train, dataset.test):
+        source = next(source for source in part if key in source.spec)
+        rows = Rows(source, np.arange(len(source))).chunks()
+        x = np.stack([images.resize(image, size) for chunk in rows for image in chunk[key]])
+        found.append((images.compose(x, tuple(section.background)) if x.shape[-1] == 4 else x, source.azimuths))
+    predictor = azimuth.fit(*found[0], seed=seed, steps=STEPS)
+    return Facer(predictor, azimuth.mean_absolute_error(azimuth.predict(predictor, found[1][0]), found[1][1]))
 
 
 def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:

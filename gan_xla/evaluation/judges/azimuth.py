@@ -18,6 +18,7 @@ import optax
 from gan_xla.contract import Array, Tree
 from gan_xla.nets.convolution import Conv
 
+MULTIPLE = 8  # of which height and width are multiples
 BATCH = 64
 CHUNK = 256
 SHIFT = 1 / 16  # of the image's size
@@ -50,14 +51,14 @@ def _shifted(key: Array, n: int, size: int) -> Array:
     return jnp.clip(jnp.arange(size) + jax.random.randint(key, (n, 1), -reach, reach + 1), 0, size - 1)
 
 
-def _augment(key: Array, x: Array, target: Array) -> tuple[Array, Array]:
+def _augment(key: Array, x: Array, target: Array, mirrored: bool) -> tuple[Array, Array]:
     """Random variants of views [n, h, w, 3] with their (cos, sin) [n, 2], to generalise from few models."""
     n, height, width, _ = x.shape
     mirror, down, right, mix, bend, gain, noise = jax.random.split(key, 7)
-    # Cars and chairs are symmetric, so a mirrored view is the view from the negative azimuth.
-    flip = jax.random.bernoulli(mirror, shape=(n, 1))
-    x = jnp.where(flip[..., None, None], x[:, :, ::-1], x)
-    target = jnp.where(flip, target * jnp.array([1, -1]), target)
+    if mirrored:  # the mirrored view of what is symmetric is the view from the negative azimuth
+        flip = jax.random.bernoulli(mirror, shape=(n, 1))
+        x = jnp.where(flip[..., None, None], x[:, :, ::-1], x)
+        target = jnp.where(flip, target * jnp.array([1, -1]), target)
     rows, columns = (_shifted(k, n, size) for k, size in ((down, height), (right, width)))
     x = x[jnp.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
     # Colours say little of the azimuth: mix the channels, bend their curve, and make them paler or darker.
@@ -67,11 +68,11 @@ def _augment(key: Array, x: Array, target: Array) -> tuple[Array, Array]:
     return jnp.clip(1 - ink + NOISE * jax.random.normal(noise, x.shape), 0, 1), target
 
 
-def _step(module: nn.Module, optimizer, params: Tree, moments: Tree, key: Array, images: Array, targets: Array):
+def _step(module: nn.Module, optimizer, mirror: bool, params: Tree, moments: Tree, key: Array, images, targets):
     """One update on views drawn from images [n, h, w, 3] in [0, 1] with their (cos, sin) [n, 2]."""
     draw, vary = jax.random.split(key)
     rows = jax.random.randint(draw, (BATCH,), 0, len(images))
-    x, target = _augment(vary, images[rows], targets[rows])
+    x, target = _augment(vary, images[rows], targets[rows], mirror)
 
     def loss(params):
         return jnp.mean(jnp.sum((module.apply({"params": params}, x) - target) ** 2, axis=-1))
@@ -88,12 +89,12 @@ def fit(
     steps: int = 800,
     width: int = 16,
     learning_rate: float = 2e-3,
+    mirror: bool = True,
 ) -> Tree:
     """Trains a regressor on real views of one category.
 
     The regression of (cos, sin) instead of the angle knows no jump at 360 degrees, and its
-    length may shrink where front and back look alike. The objects must be symmetric, on a
-    light background: mirrored views serve as views from the negative azimuth.
+    length may shrink where front and back look alike. The background is to be light.
 
     Args:
       images: uint8 [n, h, w, 3]; h and w multiples of 8.
@@ -102,6 +103,7 @@ def fit(
       steps: updates with batches of 64.
       width: channels of the first layer.
       learning_rate: at the start; it falls to zero along half a cosine.
+      mirror: take mirrored views for those from the negative azimuth, for objects whose two sides are alike.
     Returns:
       The predictor for `predict`: parameters of a `Regressor`.
     Raises:
@@ -119,7 +121,7 @@ def fit(
     start, draws = jax.random.split(jax.random.key(seed, impl="rbg"))
     params = jax.jit(module.init)(start, x[:1])["params"]
     moments = optimizer.init(params)
-    update = jax.jit(partial(_step, module, optimizer), donate_argnums=(0, 1))
+    update = jax.jit(partial(_step, module, optimizer, mirror), donate_argnums=(0, 1))
     for key in jax.random.split(draws, steps):
         params, moments = update(params, moments, key, x, targets)
     return jax.block_until_ready(params)
@@ -146,8 +148,8 @@ def predict(predictor: Tree, images: np.ndarray) -> np.ndarray:
 def _check(images: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
         raise ValueError(f"expected uint8 images [n, h, w, 3], got {images.dtype} {list(images.shape)}")
-    if images.shape[1] % 8 or images.shape[2] % 8:
-        raise ValueError(f"height and width must be multiples of 8, got {list(images.shape)}")
+    if images.shape[1] % MULTIPLE or images.shape[2] % MULTIPLE:
+        raise ValueError(f"height and width must be multiples of {MULTIPLE}, got {list(images.shape)}")
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
