@@ -35,6 +35,22 @@ def test_discogan_networks_have_the_published_parameter_counts(role, fields, cou
     assert _count(module, 64) == count
 
 
+def test_a_batch_norm_of_one_value_is_refused_with_the_remedy():
+    module = nets.build({"net": "encoder_decoder", "width": 4, "bottleneck": 8}, "Generator", size=16)
+    net = _shapes(module, 16)
+
+    def shape(n, statistics):
+        x = jax.ShapeDtypeStruct((n, 16, 16, 3), jnp.float32)
+        return jax.eval_shape(
+            lambda net, x: nets.apply(module, net, x, statistics)[0], (net.params, net.stats), x
+        ).shape
+
+    assert shape(2, "batch") == (2, 16, 16, 3) and shape(1, "running") == (1, 16, 16, 3)
+    for n, statistics in ((1, "batch"), (2, "image")):
+        with pytest.raises(UserError, match="one value of each channel.*larger train.batch_size"):
+            shape(n, statistics)
+
+
 def test_discogans_discriminator_cannot_tell_a_batch_from_the_same_at_half_its_brightness():
     # No biases, and batch norm from the second layer on: why generators that need not go back leave backgrounds grey.
     module = nets.build({"net": "encoder_decoder", "width": 8}, "Discriminator", size=32)

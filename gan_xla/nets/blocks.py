@@ -1,5 +1,6 @@
 """Pieces that several networks share: normalisation, dropout, output ranges."""
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -47,6 +48,8 @@ def normal_scale(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -
 class Norm(nn.Module):
     """Normalisation of [n, h, w, c] with PyTorch's constants.
 
+    Raises UserError where statistics of a batch would be those of one value.
+
     Attributes:
       kind: "batch" (affine, running averages with PyTorch's momentum 0.1), "instance" (no
         affine, no running averages), "instance_affine" (no running averages) or "none".
@@ -70,6 +73,12 @@ class Norm(nn.Module):
             raise ValueError(f"norm {self.kind!r} is none of {', '.join(NORMS)}")
         # Initialisation runs outside of any mapped axis.
         axis_name = None if self.is_initializing() else self.axis_name
+        devices = jax.lax.psum(1, axis_name) if axis_name else 1
+        if batch_statistics and not self.is_initializing() and devices * math.prod(x.shape[:-1]) == 1:
+            raise UserError(
+                "a batch norm sees one value of each channel, and makes it zero whatever the input is; use a larger "
+                "train.batch_size (of training, or fewer parts in train.accumulate), or running statistics"
+            )
         return nn.BatchNorm(
             use_running_average=not batch_statistics,
             momentum=0.9,
