@@ -73,8 +73,8 @@ class Norm(nn.Module):
             raise ValueError(f"norm {self.kind!r} is none of {', '.join(NORMS)}")
         # Initialisation runs outside of any mapped axis.
         axis_name = None if self.is_initializing() else self.axis_name
-        devices = jax.lax.psum(1, axis_name) if axis_name else 1
-        if batch_statistics and not self.is_initializing() and devices * math.prod(x.shape[:-1]) == 1:
+        single = batch_statistics and not self.is_initializing() and math.prod(x.shape[:-1]) == 1
+        if single and (axis_name is None or jax.lax.psum(1, axis_name) == 1):
             raise UserError(
                 "a batch norm sees one value of each channel, and makes it zero whatever the input is; use a larger "
                 "train.batch_size (of training, or fewer parts in train.accumulate), or running statistics"
