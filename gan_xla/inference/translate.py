@@ -36,7 +36,9 @@ def _targets(files: list[Path], source: Path, output: Path) -> list[Path]:
 def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
     """The files less those of a directory for results that lies among them."""
     output = output.resolve()
-    return [path for path in files if source.resolve() not in output.parents or output not in path.resolve().parents]
+    if source.resolve() not in output.parents:
+        return files
+    return [path for path in files if output not in path.resolve().parents]
 
 
 def _translator(model: Model, direction: str | None, size: str, tile: int, overlap: int, options: dict) -> Callable:
