@@ -145,8 +145,7 @@ def test_a_run_puts_its_damaged_checkpoint_aside_and_comes_to_the_same_end(tmp_p
     for stop in (2, 4):
         assert main(_command("toy_gmm", tmp_path / "straight", *TOY, steps.format(stop))) == 0
     assert main(_command("toy_gmm", tmp_path / "run", *TOY, steps.format(2))) == 0
-    largest = max((tmp_path / "run/checkpoints/2").rglob("*"), key=lambda path: path.stat().st_size)
-    _flip(largest)
+    _flip(max((tmp_path / "run/checkpoints/2/state").rglob("d/*"), key=lambda path: path.stat().st_size))  # of arrays
     with pytest.raises(UserError, match="damaged checkpoint: .*/2: .*; others: 1"):
         gan_xla.load(tmp_path / "run", 2)
     assert gan_xla.load(tmp_path / "run").step == 1
@@ -195,8 +194,9 @@ sys.exit(main(sys.argv))
 
 def test_a_disk_that_takes_no_more_is_one_clear_error_and_the_checkpoints_stay(tmp_path):
     """A limit on the size of files stands for the disk: the checkpoint's arrays do not fit."""
-    assert main(_command("toy_gmm", tmp_path, *TOY)) == 0
-    more = _command("toy_gmm", tmp_path, *TOY, "--config.train.steps=4")
+    wide = (*TOY, "--config.model.generator.hidden=128", "--config.model.discriminator.hidden=128")
+    assert main(_command("toy_gmm", tmp_path, *wide)) == 0
+    more = _command("toy_gmm", tmp_path, *wide, "--config.train.steps=4")
     command = [sys.executable, "-c", LIMITED, *more[1:]]
     process = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=600)
     assert process.returncode == 2, process.stderr
