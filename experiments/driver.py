@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.common import configure
-from gan_xla import data, gans
 from gan_xla.errors import UserError
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.training.train import prepare
 
 RESULTS = Path("experiments/results")
 
@@ -82,11 +82,7 @@ class Run(NamedTuple):
 
     def resolved(self) -> ml_collections.ConfigDict:
         """The config that training freezes: with its steps, and what its data have made known; errors as that."""
-        config = self.configured()
-        dataset = data.load(config.data)
-        config = settings.resolve(config, dataset.images, dataset.fields)
-        config.train.steps = config.train.steps or gans.build(config).length
-        return config
+        return prepare(settings.continued(self.configured(), self.workdir)).config
 
     def command(self) -> list[str]:
         """The command line that trains it."""
