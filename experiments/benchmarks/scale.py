@@ -105,8 +105,9 @@ def _worker(job: Job, count: int, processes: int, number: int, port: int, pipe: 
         batches = devices.shard({name: x[:, rows] for name, x in job.batches(config).items()})
         program = devices.map_step(step)
         shapes = {x.shape for x in jax.tree.leaves((state.gen.params, state.disc.params))}
-        # All compile the same program.
-        pipe.send(traffic(program.lower(state, batches).compile().as_text(), shapes) if number == 0 else None)
+        # All compile it, for the cache, before one begins: that one would wait for the others for 30 s and no longer.
+        compiled = program.lower(state, batches).compile()
+        pipe.send(traffic(compiled.as_text(), shapes) if number == 0 else None)
     except UserError as error:
         pipe.send(error)
         return
@@ -164,7 +165,7 @@ def measure(job: Job, places: Sequence[tuple[int, int]], steps: int) -> list[dic
     for count, _ in places:
         devices.rows(job.batch_size, config.train.accumulate, [None] * count)
     minimum, teams = job.minimum(), [Team(job, *place) for place in places]
-    # The first step compiles, or reads the program from the cache.
+    # The first step makes the devices known to each other.
     rounds = [[team.step() for team in teams] for _ in range(steps + 1 if steps else 0)][1:]
     records = []
     for number, team in enumerate(teams):
