@@ -5,7 +5,7 @@ it is. A type in place of a value is a field that is not set (None) and takes th
 what only a newcomer's recipe has, that recipe can bring along itself.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 from ml_collections import config_dict
@@ -19,6 +19,12 @@ class Of(dict):
 
     def __init__(self, names: str, value: Any, **others: Any):
         super().__init__(dict.fromkeys(names.split(), value), **others)
+
+
+class Open(NamedTuple):
+    """The value of a field that takes values of several types."""
+
+    value: Any
 
 
 DATA = dict(
@@ -36,10 +42,16 @@ DATA = dict(
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
-    image_size=64,  # pixels, height and width of what the networks see; 0 for points
+    pairs="",  # folder: a CSV of pairs, first line A,B or A,B,split; paths begin at data.path, or at its directory
+    suffixes=(),  # folder: ends of the names of A and of B that lie in one directory: ("_photo", "_map")
+    image_size=Open(64),  # pixels of what the networks see: height and width, or (height, width); 0 for points
     channels=3,  # 1 (grey), 3 (RGB), 4 (RGB and alpha); 2 for points
-    load_size=0,  # pixels to read images at; random crops of image_size are taken from them; 0 for image_size
-    fit="stretch",  # how a rectangle becomes a square: stretch, crop (the middle), pad (with background)
+    # Pixels to read images at, from which random crops of image_size are taken: the longer side, or (height, width);
+    # 0 for image_size.
+    load_size=Open(0),
+    # How images come to that size: stretch, crop (the middle), pad (with background), native (random crops at the
+    # images' own scale, whatever their sizes; load_size is not used).
+    fit="stretch",
     flip=False,  # mirror half of the training images
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
     # Share of the training images that are held out for train.score, where the data have no split or directory val;
@@ -212,6 +224,8 @@ def _fields(table: dict[str, Any], name: str) -> dict[str, Any]:
             value = _fields(value, name)
         elif isinstance(value, type):  # a new one each time: what shares a placeholder shares its value
             value = config_dict.placeholder(value)
+        elif isinstance(value, Open):
+            value = config_dict.FieldReference(value.value, field_type=object)
         found[field] = value
     return found
 

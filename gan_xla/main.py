@@ -111,8 +111,9 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("features_path", None, "evaluate: file of its weights. Default: the published ones.", **common)
     flags.DEFINE_string(
         "size",
-        "train",
-        "translate: train (resize to the training size) or native (keep). export: train, symbolic (any) or pixels.",
+        None,
+        "translate: train (resize to the training size, the default) or native (keep; the default where data.fit is). "
+        "export: train (default), symbolic (any) or pixels.",
         **common,
     )
     flags.DEFINE_integer("tile", 1024, "translate --size=native: larger images go in tiles of this size.", **common)
@@ -257,7 +258,7 @@ def _export(values: flags.FlagValues, spec: str | None) -> None:
         direction=values.direction,
         checkpoint=values.checkpoint,
         batch=values.batch,
-        size=values.size,
+        size=values.size or "train",
         opset=values.opset,
     )
 

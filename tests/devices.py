@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_xla import devices, gans
+from gan_xla import devices, gans, images
 from gan_xla.run import settings
 from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
@@ -30,13 +30,13 @@ CASES = {
     "progressive": dict(config="pggan", turns=("d+g",), ema_decay=0.9),
     # The pool sees the samples of all devices, in their order; it is full in the second step.
     # Batch norm, because biases before an instance norm move by what Adam makes of rounding.
-    "pool": dict(config="cyclegan", turns=("gd",), norm="batch"),
+    "pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16)),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 
 
 def configure(
-    config: str, turns: tuple[str, ...], size: int = SIZE, norm: str = "", ema_decay: float = 0.0
+    config: str, turns: tuple[str, ...], size: images.Size = SIZE, norm: str = "", ema_decay: float = 0.0
 ) -> ConfigDict:
     """A tiny form of a shipped config; `norm` replaces the kind that it normalises by."""
     config = settings.load(config)
@@ -64,8 +64,9 @@ def final_state(config: ConfigDict, shared_by):
     generator = np.random.default_rng(1)
     step = make_step(gan, optimizer, config.train.turns, devices.AXIS, accumulate=config.train.accumulate)
     step = devices.map_step(step, shared_by)
+    shape = (1, BATCH, *images.sides(config.data.image_size), 3)
     for _ in range(STEPS):
-        batch = {name: generator.uniform(size=(1, BATCH, SIZE, SIZE, 3)) for name in ("x_A", "x_B", "x")}
+        batch = {name: generator.uniform(size=shape) for name in ("x_A", "x_B", "x")}
         if gan.labels:
             batch |= {name: generator.uniform(size=(1, BATCH, gan.labels.size)) for name in ("label", "target")}
         batch["index"] = np.arange(BATCH, dtype=np.int32)[None]

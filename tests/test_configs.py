@@ -21,6 +21,8 @@ BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
 # Fields that not every config had then, with the values that their absence meant.
 SINCE = {
     "data.validation": None,
+    "data.pairs": "",
+    "data.suffixes": [],
     "optimizer.disc.clip": 0.0,
     "model.generator.levels": None,
     "model.generator.norm": "instance",

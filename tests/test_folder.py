@@ -108,7 +108,7 @@ def test_mistakes_about_directories_are_told_in_one_line(tmp_path):
         ({"path": tmp_path / "half"}, "trainB: no such directory"),
         ({"path": tmp_path / "gone"}, "data.path=.*gone: no such directory"),
         ({"path": tmp_path / "file"}, "data.path=.*file: is a file"),
-        ({"path": full}, "full: has none of the known layouts: .*trainA/.*side-by-side.*train/<class>/.*data.path_a"),
+        ({"path": full}, "full: none of the known layouts; it holds [0-9]+ images. Nearest: .*data.unlabelled"),
         ({"path": tmp_path / "one"}, "one/train: 1 image is not enough"),
         ({"path": tmp_path / "two"}, "two/train: one pair is not enough for two unpaired domains"),
         ({"path": tmp_path / "mixed"}, "mixed/train holds both images and directories"),
@@ -316,6 +316,104 @@ def test_files_that_are_passed_over_are_counted_by_their_endings(tmp_path):
     assert load(path=str(tmp_path)).about.endswith("test images; passed over: 2 .tif, 1 without an ending")
 
 
+# More layouts
+
+
+@pytest.mark.parametrize("pattern", ["{split}{domain}", "{split}_{domain}", "{domain}/{split}", "{split}/{domain}"])
+def test_domains_may_lie_in_directories_of_several_patterns(pattern, tmp_path):
+    for split, count in (("train", 5), ("test", 2), ("val", 3)):
+        for domain in "AB":
+            save(tmp_path / pattern.format(split=split, domain=domain), [f"{i}.png" for i in range(count)])
+    dataset = load(path=str(tmp_path))
+    for part, count in ((dataset.train, 5), (dataset.test, 2), (dataset.validation, 3)):
+        assert [len(source) for source in part] == [count] * 2
+    expected = decoded(tmp_path / pattern.format(split="train", domain="B") / "3.png")
+    np.testing.assert_array_equal(dataset.train[1].read(np.array([3]))["x_B"][0], expected)
+    (pairs,) = load(path=str(tmp_path), paired=True).train
+    assert set(pairs.spec) == {"x_A", "x_B"}
+
+
+def test_of_domains_without_test_directories_the_last_are_held_out(tmp_path):
+    for domain in "AB":
+        save(tmp_path / domain / "train", [f"{i}.png" for i in range(20)])
+    about = load(path=str(tmp_path)).about
+    assert "no A/test/ B/test/: the last by name held out" in about and "18 + 18 training and 2 + 2 test" in about
+
+
+def test_classes_may_lie_in_the_directory_itself(tmp_path):
+    for name, count in (("cat", 20), ("dog", 10), ("results", 3)):
+        save(tmp_path / name, [f"{i:02}.png" for i in range(count)])
+    dataset = load(path=str(tmp_path), labels=("all",))
+    assert dataset.labels == ("cat", "dog") and len(dataset.train[0]) == 27 and len(dataset.test[0]) == 3
+    dataset = load(path=str(tmp_path), domain_a="dog", domain_b="cat")
+    assert [len(source) for source in dataset.train] == [9, 18]
+    for name in ("trainA", "trainB"):
+        save(tmp_path / "other" / name, ["0.png", "1.png"])
+    with pytest.raises(UserError, match="name class directories, but there are none"):
+        load(path=str(tmp_path / "other"), labels=("all",))
+
+
+def test_pairs_are_told_by_the_ends_of_their_names(tmp_path):
+    names = [f"{place}/{i}" for place in ("one", "two") for i in range(6)]
+    for name in names:
+        save((tmp_path / name).parent, [f"{Path(name).name}_{end}.png" for end in ("map", "photo")])
+    options = dict(path=str(tmp_path), paired=True, suffixes=("_photo", "_map"))
+    dataset = load(**options)
+    assert "names that end in _photo and _map" in dataset.about and "11 training and 1 test pairs" in dataset.about
+    row = dataset.train[0].read(np.array([7]))
+    for key, end in (("x_A", "photo"), ("x_B", "map")):
+        np.testing.assert_array_equal(row[key][0], decoded(tmp_path / f"two/1_{end}.png"))
+    (tmp_path / "two/1_map.png").rename(tmp_path / "two/1_mop.png")
+    with pytest.raises(UserError, match="12 end in _photo, 11 in _map and 1 in neither; 1 are without.*: two/1$"):
+        load(**options)
+    with pytest.raises(UserError, match="data.suffixes makes pairs: set data.paired=True"):
+        load(**options | {"paired": False})
+    with pytest.raises(UserError, match="must be two ends of names"):
+        load(**options | {"suffixes": ("_map",)})
+
+
+def test_pairs_are_those_of_a_table(tmp_path):
+    save(tmp_path / "in", [f"{i}.png" for i in range(6)])
+    save(tmp_path / "out", [f"{i}.png" for i in range(6)])
+    table = tmp_path / "pairs.csv"
+    rows = [f"in/{i}.png,out/{5 - i}.png,{split}" for i, split in enumerate(["", "train", "", "train", "test", "val"])]
+    table.write_text("A, B, split\n" + "\n".join(rows))
+    dataset = load(pairs=str(table), paired=True)
+    assert [len(part[0]) for part in (dataset.train, dataset.test, dataset.validation)] == [4, 1, 1]
+    row = dataset.train[0].read(np.array([1]))
+    np.testing.assert_array_equal(row["x_B"][0], decoded(tmp_path / "out/4.png"))
+    table.write_text("B,A\n" + "\n".join(f"{i}.png,{i}.png" for i in range(6)))
+    dataset = load(pairs=str(table), path=str(tmp_path / "in"), paired=True)
+    assert "(the last held out): 5 training and 1 test pairs" in dataset.about
+    for text, message in (
+        ("left,right\na,b", "its first line must name the columns A, B"),
+        ("A,B\n0.png", "line 2: 1 values for 2 columns"),
+        ("A,B\n0.png,7.png", r"1 of its images do not exist .*7.png.*paths begin at data.path"),
+        ("A,B,split\n0.png,1.png,tset", "line 2: split 'tset' is none of train, test, val"),
+    ):
+        table.write_text(text)
+        with pytest.raises(UserError, match=message):
+            load(pairs=str(table), path=str(tmp_path / "in"), paired=True)
+
+
+def test_of_an_unknown_layout_it_is_said_what_is_there_and_what_is_nearest(tmp_path):
+    save(tmp_path, ["0.png", "1.png"])
+    with pytest.raises(UserError, match="it holds 2 images. Nearest: one domain with --config.data.unlabelled=True"):
+        load(path=str(tmp_path))
+    save(tmp_path / "two" / "horses", ["0.png", "1.png"])
+    save(tmp_path / "two" / "zebras", ["0.png"])
+    (tmp_path / "two" / "notes").mkdir()
+    message = r"it holds horses/ \(2 images\), notes/ \(0 images\), zebras/ \(1 images\). Nearest: two domains with "
+    with pytest.raises(UserError, match=f"{message}--config.data.path_a={tmp_path}/two/horses --config.data.path_b="):
+        load(path=str(tmp_path / "two"))
+    save(tmp_path / "two" / "cows", ["0.png"])
+    with pytest.raises(UserError, match="Nearest: classes with --config.data.labels="):
+        load(path=str(tmp_path / "two"))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="it holds nothing. Nearest: data.path with trainA/ and trainB/"):
+        load(path=str(tmp_path / "none"))
+
+
 # Channels and fit
 
 
@@ -333,6 +431,67 @@ def test_folder_images_have_the_channels_fit_and_background_that_are_asked_for(t
         expected = images.fit(expected, 20, fit, (0, 0, 200))
         np.testing.assert_array_equal(source.read(np.array([0]))["x_A"][0], expected)
         assert expected.shape == (20, 20, channels)
+
+
+def _numbered(shape, number):
+    """An image each of whose pixels tells its row, its column and the image."""
+    rows, columns = np.indices(shape)
+    return np.stack([rows, columns, np.full(shape, number)], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_native_crops_are_pieces_of_images_of_mixed_sizes_and_a_function_of_seed_and_step(paired, tmp_path):
+    shapes = [(20, 30), (9, 40), (50, 8), (8, 12)]
+    for name, first in (("trainA", 0), ("trainB", 100), ("testA", 0), ("testB", 100)):
+        (tmp_path / name).mkdir()
+        for number, shape in enumerate(shapes):
+            images.write(tmp_path / name / f"{number}.png", _numbered(shape, first + number))
+    dataset = load(path=str(tmp_path), fit="native", image_size=(8, 6), load_size=286, paired=paired)
+    options = dict(batch_size=6, seed=3, image_size=(8, 6), load_size=(8, 6), native=True)
+    whole = list(pipeline.batches(dataset.train, start=0, stop=40, **options))
+    places = {}
+    for batch in whole:
+        for key, x in batch.items():
+            for crop in x[0] if key != "index" else ():
+                top, left, number = crop[0, 0].astype(int)
+                height, width = shapes[number % 100]
+                np.testing.assert_array_equal(crop, _numbered((height, width), number)[top : top + 8, left : left + 6])
+                places.setdefault(number, set()).add((top, left))
+        if paired:
+            np.testing.assert_array_equal(batch["x_A"][..., :2], batch["x_B"][..., :2])
+    # All that a small image has; of the others many, to the very edge.
+    assert places[3] == {(0, left) for left in range(7)}
+    tops = {top for top, _ in places[2]}
+    assert min(tops) <= 4 and 38 <= max(tops) <= 42 and {left for _, left in places[2]} == {0, 1, 2}
+    later = list(pipeline.batches(dataset.train, start=30, stop=40, rows=slice(2, 5), **options))
+    for one, other in zip(whole[30:], later, strict=True):
+        np.testing.assert_array_equal(one["x_A"][:, 2:5], other["x_A"])
+    (row,) = dataset.test[0].read(np.array([0]))["x_A"]
+    np.testing.assert_array_equal(row, _numbered(shapes[0], 0)[6:14, 12:18])  # the middle
+
+
+def test_native_pairs_of_unequal_sizes_are_left_out_by_name(tmp_path, caplog):
+    for name, width in (("trainA", 12), ("trainB", 12)):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            images.write(
+                tmp_path / name / f"{number}.png", _numbered((10, width + (name == "trainB" and number == 1)), 0)
+            )
+    (source,) = load(path=str(tmp_path), fit="native", paired=True).train
+    source.read(np.arange(len(source)))
+    assert "1.png: a pair of 12x10 and 13x10; data.fit='native' needs equal sizes" in caplog.text
+    with pytest.raises(UserError, match="data.fit='native' has many: set data.on_device=False"):
+        load(path=str(tmp_path), fit="native", on_device=True)
+
+
+def test_rectangles_are_read_in_their_proportion(tmp_path):
+    for name in ("trainA", "trainB"):
+        save(tmp_path / name, ["1.png", "2.png", "3.png"])
+    for load_size, expected in ((0, (8, 16)), (20, (10, 20)), ((9, 30), (9, 30))):
+        dataset = load(path=str(tmp_path), image_size=(8, 16), load_size=load_size)
+        assert dataset.train[0].spec["x_A"][0] == (*expected, 3) and dataset.test[0].spec["x_A"][0] == (8, 16, 3)
+    with pytest.raises(UserError, match=r"data.load_size=15 and data.image_size=\(8, 16\)"):
+        load(path=str(tmp_path), image_size=(8, 16), load_size=15)
 
 
 # Unreadable images

@@ -229,8 +229,33 @@ def test_unfit_undoes_the_padding_of_fit_at_the_size_of_the_square(shape, size):
     assert images.unfit(square, shape, "crop") is square and images.unfit(square, shape, "stretch") is square
 
 
+def test_fit_brings_images_to_rectangles():
+    image = gradient(40, 60)
+    np.testing.assert_array_equal(images.fit(image, (20, 60)), images.resize(image, (20, 60)))
+    np.testing.assert_array_equal(images.fit(image, (20, 60), "crop"), images.resize(image[10:30], (20, 60)))
+    np.testing.assert_array_equal(images.fit(image, (40, 20), "crop"), image[:, 20:40])
+    padded = images.fit(image, (40, 100), "pad", background=(1, 2, 3))
+    np.testing.assert_array_equal(padded[:, 20:80], image)
+    assert (padded[:, [0, 19, 80, 99]] == (1, 2, 3)).all()
+    np.testing.assert_array_equal(images.unfit(padded, image.shape, "pad"), image)
+
+
+def test_native_cuts_at_the_images_own_scale_and_enlarges_what_is_too_small_alike_in_both_directions():
+    image = gradient(40, 60)
+    np.testing.assert_array_equal(images.fit(image, (10, 20), "native"), image[15:25, 20:40])
+    for where, (top, left) in (((0, 0), (0, 0)), ((0.999, 0.999), (30, 40)), ((0.5, 0.25), (15, 10))):
+        found = images.fit(image, (10, 20), "native", where=where)
+        np.testing.assert_array_equal(found, image[top : top + 10, left : left + 20])
+    assert images.fit(image, (40, 60), "native") is not None
+    stripes = np.zeros((16, 32, 3), np.uint8)
+    stripes[:, ::4] = stripes[:, 1::4] = 255  # of a period of 4 pixels
+    enlarged = images.fit(stripes, 32, "native")  # twice
+    np.testing.assert_array_equal(enlarged, images.resize(stripes, (32, 64))[:, 16:48])
+    assert np.abs(np.fft.rfft(enlarged[0, :, 0])[1:]).argmax() + 1 == 32 // 8  # of a period of 8
+
+
 def test_an_unknown_fit_names_the_field_and_the_known_ones():
-    message = "data.fit='zoom' is unknown; use one of: stretch, crop, pad"
+    message = "data.fit='zoom' is unknown; use one of: stretch, crop, pad, native"
     with pytest.raises(UserError, match=message):
         images.fit(gradient(), 8, "zoom")
     with pytest.raises(UserError, match=message):

@@ -196,7 +196,17 @@ MISTAKES = {
     "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
     "steps and epochs": (["--config=discogan", "--config.train.epochs=3"], "train.steps=50000 and train.epochs=3"),
     "a batch of none": (["--config=discogan", "--config.train.batch_size=0"], "train.batch_size=0"),
-    "a size of no power": (["--config=discogan", "--config.data.image_size=48"], "data.image_size=48.*powers of two"),
+    "three sides": (["--config=discogan", "--config.data.image_size=(8,8,8)"], "image_size=.8, 8, 8. must be .*or two"),
+    "sides in words": (
+        ["--config=discogan", "--config.data.image_size=big"],
+        "image_size='big' must be a whole number",
+    ),
+    "a rectangle that grows": (["--config=pggan:quick", "--config.data.image_size=(16,32)"], "networks that grow take"),
+    "crops of renders": (["--config=discogan", "--config.data.fit=native"], "data.fit='native' crops large images"),
+    "a size that cannot be halved": (
+        ["--config=discogan", "--config.data.image_size=50"],
+        "data.image_size=50.*multiples of 8, such as powers of two",
+    ),
     "a missing directory": (["--config=discogan", "--config.data.source=folder", "--config.data.path=/nope"], "/nope"),
     "unpaired pixels": (["--config=discogan", "--config.loss.pixel_weight=1.0"], "data.paired=True"),
     "no run to use": (["--mode=translate", "--workdir=/nope", "--input=README.md", "--output=o"], "/nope: no run"),

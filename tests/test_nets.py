@@ -1,6 +1,7 @@
 """Networks: published parameter counts, shapes, normalisation, dropout."""
 
 import math
+import re
 
 import compiled
 import jax
@@ -85,10 +86,53 @@ def test_the_four_layer_form_takes_other_sizes_as_multiples_and_the_five_layer_f
     assert nets.build({"net": "encoder_decoder", "bottleneck": 100}, "Generator", size=64).size_multiple is None
 
 
-@pytest.mark.parametrize("size", [0, 4, 48])
-def test_a_size_that_the_network_cannot_take_is_an_error_that_names_the_field(size):
-    with pytest.raises(UserError, match=f"data.image_size={size}.*powers of two"):
+@pytest.mark.parametrize(
+    "size,takes",
+    [
+        (0, "8 pixels or more"),
+        (4, "8 pixels or more"),
+        (50, "multiples of 8, such as powers of two"),
+        ((48, 100), "multiples of 8"),
+    ],
+)
+def test_a_size_that_the_network_cannot_take_is_an_error_that_names_the_field(size, takes):
+    with pytest.raises(UserError, match=re.escape(f"data.image_size={size}: this network takes {takes}")):
         _shapes(nets.build({"net": "encoder_decoder"}, "Generator", size=size), 64)
+
+
+@pytest.mark.parametrize(
+    "role,fields,logits",
+    [
+        ("Generator", {"net": "encoder_decoder"}, None),
+        ("Generator", {"net": "encoder_decoder", "bottleneck": 5}, None),
+        ("Generator", {"net": "resnet", "blocks": 1}, None),
+        ("Generator", {"net": "unet_discogan"}, None),
+        ("Generator", {"net": "unet_pix2pix"}, None),
+        ("Discriminator", {"net": "encoder_decoder"}, (1, 1)),
+        ("Discriminator", {"net": "patchgan"}, (4, 10)),
+        ("Discriminator", {"net": "patch_discogan"}, (6, 12)),
+    ],
+)
+def test_networks_take_rectangles(role, fields, logits):
+    module, x = nets.build({"width": 4, **fields}, role, size=(48, 96)), jnp.zeros((2, 48, 96, 3))
+    net = jax.eval_shape(lambda: nets.init(module, jax.random.key(0), x))
+    y, _ = jax.eval_shape(lambda n: nets.apply(module, n, x, "batch"), net)
+    assert (y.shape == x.shape) if logits is None else (y[0].shape[1:3] == logits)
+
+
+def test_networks_of_noise_and_of_labels_take_rectangles():
+    x, z, label = jnp.zeros((2, 16, 32, 3)), jnp.zeros((2, 5)), jnp.zeros((2, 4))
+    for net in ("dcgan", "mlp_images"):
+        own = {"width": 4} if net == "dcgan" else {}
+        for role, given in (("Generator", (z, label)), ("Discriminator", (x, label))):
+            channels = {"channels": 3} if role == "Generator" else {}
+            module = nets.build({"net": net, **own, **channels}, role, size=(16, 32))
+            net_of = jax.eval_shape(lambda module=module, given=given: nets.init(module, jax.random.key(0), given))
+            y, _ = jax.eval_shape(lambda n, m=module, g=given: nets.apply(m, n, g, "batch"), net_of)
+            assert (y.shape == x.shape) if role == "Generator" else (y[0].size == 2)
+    module = nets.build({"net": "stargan", "width": 4, "layers": 3}, "Discriminator", size=(16, 32), labels=4)
+    (src, cls), _ = jax.eval_shape(lambda: module.init_with_output(jax.random.key(0), x, True))
+    assert src.shape == (2, 2, 4, 1) and cls.shape == (2, 4)
 
 
 def test_an_unknown_network_or_field_is_an_error_that_names_it():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_xla import nets
+from gan_xla import images, nets
 from gan_xla.nets import blocks, patchgan, resnet, stargan, unet_pix2pix
 
 torch = pytest.importorskip("torch")
@@ -54,12 +54,17 @@ SMALL = {
         resnet.Generator(width=4, blocks=1, upsample="resize"),
     ),
     "unet": (lambda: UNet(2, 6), unet_pix2pix.Generator(size=64, width=2)),
+    "unet, wide": (lambda: UNet(2, 4), unet_pix2pix.Generator(size=(16, 48), width=2)),
     "patchgan": (lambda: PatchGAN(4, 3, "instance"), patchgan.Discriminator(width=4)),
     "patchgan, batch norm": (lambda: PatchGAN(4, 3, "batch"), patchgan.Discriminator(width=4, norm="batch")),
     "stargan's generator": (lambda: StarGenerator(4, 2, 0), stargan.Generator(width=4, blocks=2)),
     "stargan's discriminator": (
         lambda: StarDiscriminator(4, 3, 5, 32),
         stargan.Discriminator(labels=5, size=32, width=4, layers=3),
+    ),
+    "stargan's discriminator, wide": (
+        lambda: StarDiscriminator(4, 2, 5, (16, 24)),
+        stargan.Discriminator(labels=5, size=(16, 24), width=4, layers=2),
     ),
     "pixels": (lambda: PatchGAN(4, 0, "instance"), patchgan.Discriminator(width=4, layers=0)),
 }
@@ -108,11 +113,11 @@ def test_full_width_has_the_published_parameter_count(module, channels, layout, 
 def test_outputs_equal_pytorchs(name):
     """With batch statistics and dropout, as in training, and without (the same where there is no batch norm)."""
     make, module = SMALL[name]
-    size = 64 if name == "unet" else 32
+    size = module.size if name == "unet" or isinstance(module.size, tuple) else 32
     model = make().requires_grad_(False)
     randomise(model)
     variables, keys = flax_variables(model), jax.random.split(jax.random.key(1), 3)
-    x = np.random.default_rng(0).uniform(-1, 1, (3, size, size, 3)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(-1, 1, (3, *images.sides(size), 3)).astype(np.float32)
     run = jax.jit(
         lambda v, x, train: nets.apply(module, v, x, "batch" if train else "running", keys if train else None)[0],
         static_argnums=2,

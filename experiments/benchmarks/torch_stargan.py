@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from experiments.benchmarks import torch_common
+from gan_xla import images
 
 
 class StarGenerator(nn.Module):
@@ -43,7 +44,7 @@ class StarGenerator(nn.Module):
 
 
 class StarDiscriminator(nn.Module):
-    """StarGAN's discriminator, [n, 3, size, size] -> ([n, 1, h, h], [n, labels])."""
+    """StarGAN's discriminator, [n, 3, h, w] of `size` -> ([n, 1, h, h], [n, labels])."""
 
     def __init__(self, width, layers, labels, size):
         super().__init__()
@@ -51,7 +52,7 @@ class StarDiscriminator(nn.Module):
         main = [(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.01)) for a, b in itertools.pairwise(widths)]
         self.main = nn.Sequential(*itertools.chain(*main))
         self.conv1 = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
-        self.conv2 = nn.Conv2d(widths[-1], labels, size // 2**layers, bias=False)
+        self.conv2 = nn.Conv2d(widths[-1], labels, [side // 2**layers for side in images.sides(size)], bias=False)
 
     def forward(self, x):
         x = self.main(x)

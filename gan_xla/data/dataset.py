@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gan_xla import images
 from gan_xla.errors import UserError
 
 ALL_LABELS = ("all",)
@@ -28,8 +29,11 @@ class Source(Protocol):
     def __len__(self) -> int:
         """Number of rows."""
 
-    def read(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Rows at `indices` (int64 [n]), in that order: arrays [n, ...] by key."""
+    def read(self, indices: np.ndarray, where: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Rows at `indices` (int64 [n]), in that order: arrays [n, ...] by key.
+
+        `where` (float [n, 2], as in `images.fit`) is given with data.fit="native" alone; others need not take it.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Subset:
     def __len__(self):
         return len(self._places)
 
-    def read(self, indices):
-        return self._source.read(self._places[indices])
+    def read(self, indices, *where):
+        return self._source.read(self._places[indices], *where)
 
     @property
     def labels(self):
@@ -135,12 +139,22 @@ def field(data, name, default=None):
 
 
 def sizes(data):
-    """(image_size, load_size) of a config section; load_size 0 or None means image_size."""
-    image_size = field(data, "image_size", 64)
-    load_size = field(data, "load_size") or image_size
-    if image_size < 1 or load_size < image_size:
+    """image_size and load_size of a config section as pairs (height, width).
+
+    load_size is image_size where it is 0 or None, and with data.fit="native", where nothing is resized; one number is
+    the longer side of what has the shape of image_size.
+    """
+    size, load = field(data, "image_size", 64), field(data, "load_size")
+    image_size = images.sides(size)
+    if not load or field(data, "fit") == "native":
+        load_size = image_size
+    elif isinstance(load, int):
+        load_size = tuple(round(side * load / max(image_size)) for side in image_size)
+    else:
+        load_size = images.sides(load)
+    if min(image_size) < 1 or any(read < side for read, side in zip(load_size, image_size)):
         raise UserError(
-            f"data.load_size={load_size} and data.image_size={image_size}: images are read at load_size "
+            f"data.load_size={load} and data.image_size={size}: images are read at load_size "
             "and cropped to image_size, so load_size must not be the smaller one"
         )
     return image_size, load_size

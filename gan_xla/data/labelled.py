@@ -29,8 +29,8 @@ class Vectors:
     def __len__(self):
         return len(self._source)
 
-    def read(self, indices):
-        rows = self._source.read(indices)
+    def read(self, indices, *where):
+        rows = self._source.read(indices, *where)
         return {**rows, "label": self._space.place(self._number, rows["label"])}
 
 

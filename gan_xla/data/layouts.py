@@ -1,43 +1,23 @@
 """Where the training, test and validation images lie in the directories of `gan_xla.data.sources.folder`."""
 
-import os
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data import table
+from gan_xla.data import pairs, table
 from gan_xla.data.dataset import ALL_LABELS, domains, field, kept, labels, suggest
+from gan_xla.data.rows import Layout, Rows, by_name, hold_out, some
 from gan_xla.errors import UserError
 
 LAYOUTS = (
-    "data.path with trainA/ and trainB/, with train/ of side-by-side pairs, or with train/<class>/ "
-    "(if you like testA/ and testB/, or test/ likewise); or the two directories data.path_a and data.path_b"
+    "data.path with trainA/ and trainB/ (or train_A/, A/train/, train/A/), with train/ of side-by-side pairs, with "
+    "train/<class>/ or <class>/ (if you like test directories likewise), with data.pairs or data.suffixes, or of one "
+    "domain with data.unlabelled; or the two directories data.path_a and data.path_b"
 )
-
-
-class Rows(NamedTuple):
-    """What one source reads: for each row the path of every key, or the one path of both halves of a pair."""
-
-    keys: tuple[str, ...]
-    items: list
-    halves: bool = False
-    labels: np.ndarray | None = None  # bool [n, c]
-
-
-class Layout(NamedTuple):
-    """What was found where.
-
-    Attributes:
-      parts: the rows of every training source, of every test source and, where there are any, of every validation one.
-      note: where they lie.
-      labels: names of the labels that the rows have.
-    """
-
-    parts: tuple[list[Rows], ...]
-    note: str
-    labels: tuple[str, ...] = ()
+SHOWN = 12  # directories that a message lists
+# Where the images of a domain may lie; the first is the CycleGAN data sets'.
+DOMAINS = ("{split}{domain}", "{split}_{domain}", "{domain}/{split}", "{split}/{domain}")
 
 
 def find(data):
@@ -46,37 +26,80 @@ def find(data):
     Raises:
       UserError, OSError: as `folder.load`.
     """
-    root, path_a, path_b = (field(data, name, "") for name in ("path", "path_a", "path_b"))
+    root, path_a, path_b, listed = (field(data, name, "") for name in ("path", "path_a", "path_b", "pairs"))
     paired = bool(field(data, "paired", False))
     if root and (path_a or path_b):
         raise UserError("data.path and data.path_a/data.path_b are both set; set one kind only")
-    if not (root or path_a or path_b):
+    if not (root or path_a or path_b or listed):
         raise UserError(f"data.source='folder' needs to know where the images are: set {LAYOUTS}")
     root = Path(root).expanduser()  # a shell does not do it in --config.data.path=~/images
     if field(data, "unlabelled", False):
         return _unlabelled(data, root, paired)
     if field(data, "attributes", ""):
         return _listed(data, root, paired)
-    if not (path_a or path_b) and (root / "train").is_dir():
-        classes, pictures = _content(root / "train")
-        if classes and pictures:
-            raise UserError(f"data.path: {root / 'train'} holds both images and directories; remove one kind")
-        if classes:
-            return _classes(data, root, classes, paired)
-    if labels(data) or any(domains(data)):
+    if listed or field(data, "suffixes", ()):
+        return pairs.find(data, root)
+    chosen = bool(labels(data) or any(domains(data)))
+    if not (path_a or path_b):
+        if not chosen and (pattern := _pattern(root)):
+            return _four_directories(root, pattern, paired)
+        if above := _of_classes(root, chosen):
+            return _classes(data, root, above, paired)
+    if chosen:
         raise UserError(
             "data.labels, data.domain_a and data.domain_b name class directories, but there are none; "
-            "set data.path to a directory with train/<class>/, or leave these fields empty"
+            "set data.path to a directory with train/<class>/ or <class>/, or leave these fields empty"
         )
     if path_a or path_b:
         return _two_directories(path_a, path_b, paired)
-    if any((root / name).exists() for name in ("trainA", "trainB", "testA", "testB")):
-        return _four_directories(root, paired)
     if (root / "train").is_dir():
         return _aligned(root, paired)
-    if root.is_dir():
-        raise UserError(f"data.path={root}: has none of the known layouts: {LAYOUTS}")
-    raise UserError(f"data.path={root}: {'is a file; give a directory' if root.exists() else 'no such directory'}")
+    raise UserError(f"data.path={root}: {_unknown(root)}")
+
+
+def _pattern(root):
+    """The one of `DOMAINS` that a directory follows, or None."""
+    for pattern in DOMAINS:
+        found = [(root / pattern.format(split="train", domain=domain)).is_dir() for domain in "AB"]
+        if all(found) if "/" in pattern else any(found):  # of trainA alone it is said that trainB is missing
+            return pattern
+    return next((p for p in DOMAINS[:2] if any((root / p.format(split="test", domain=d)).exists() for d in "AB")), None)
+
+
+def _of_classes(root, chosen):
+    """train/, or the directory itself where fields name classes, if it holds directories; else None.
+
+    Raises:
+      UserError: it holds images, too.
+    """
+    named = chosen and root.is_dir() and not _pattern(root)
+    above = root / "train" if (root / "train").is_dir() else root if named else None
+    classes, pictures = _content(above) if above else ([], False)
+    if classes and pictures:
+        raise UserError(f"data.path: {above} holds both images and directories; remove one kind")
+    return above if classes else None
+
+
+def _unknown(root):
+    """What is wrong with a directory of no known layout, what it holds, and the nearest layout."""
+    if not root.is_dir():
+        return "is a file; give a directory" if root.exists() else "no such directory"
+    classes, _ = _content(root)
+    counts = {name: len(images.inside(root / name)) for name in classes}
+    held = [f"{name}/ ({count} images)" for name, count in counts.items()]
+    held = held[:SHOWN] + [f"{len(held) - SHOWN} more directories"] * (len(held) > SHOWN)
+    direct, full = len(images.inside(root)), [name for name, count in counts.items() if count]
+    held += [f"{direct} images"] if direct else []
+    if direct and not full:
+        nearest = "one domain with --config.data.unlabelled=True, pairs by their names with --config.data.suffixes"
+    elif len(full) == 2:
+        paths = " ".join(f"--config.data.path_{letter}={root / name}" for letter, name in zip("ab", full))
+        nearest = f"two domains with {paths} (without data.path)"
+    elif len(full) > 2:
+        nearest = "classes with --config.data.labels=\"('all',)\", or two of them with data.domain_a and data.domain_b"
+    else:
+        nearest = LAYOUTS
+    return f"none of the known layouts; it holds {', '.join(held) or 'nothing'}. Nearest: {nearest}"
 
 
 def _content(directory):
@@ -99,17 +122,24 @@ def _two_directories(path_a, path_b, paired):
         if not value:
             raise UserError(f"data.{other} is set but data.{name} is not; set both")
     files = {"x_A": _find("data.path_a", path_a), "x_B": _find("data.path_b", path_b)}
-    return Layout(_hold_out(_rows(files, paired)), f"{path_a} and {path_b} (the last by name held out)")
+    return Layout(hold_out(_rows(files, paired)), f"{path_a} and {path_b} (the last by name held out)")
 
 
-def _four_directories(root, paired):
+def _four_directories(root, pattern, paired):
+    def at(split, domain):
+        return root / pattern.format(split=split, domain=domain)
+
     def part(split):
-        return _rows({f"x_{domain}": _find("data.path", root / f"{split}{domain}") for domain in "AB"}, paired)
+        return _rows({f"x_{domain}": _find("data.path", at(split, domain)) for domain in "AB"}, paired)
 
-    scored = [part("val")] if any((root / name).exists() for name in ("valA", "valB")) else []
-    if any((root / name).exists() for name in ("testA", "testB")):
+    def there(split):
+        return any(at(split, domain).exists() for domain in "AB")
+
+    scored = [part("val")] if there("val") else []
+    if there("test"):
         return Layout((part("train"), part("test"), *scored), str(root))
-    return Layout((*_hold_out(part("train")), *scored), f"{root} (no testA/ testB/: the last by name held out)")
+    missing = " ".join(f"{at('test', domain).relative_to(root)}/" for domain in "AB")
+    return Layout((*hold_out(part("train")), *scored), f"{root} (no {missing}: the last by name held out)")
 
 
 def _rows(files, paired):
@@ -121,32 +151,15 @@ def _rows(files, paired):
 
 def _match(x_A, x_B):
     """(path of A, path of B) for every name, in the order of the names."""
-    by_name = []
-    for files in (x_A, x_B):
-        above = os.path.commonpath([path.parent for path in files])
-        by_name.append({path.relative_to(above).with_suffix("").as_posix(): path for path in files})
-        if len(by_name[-1]) < len(files):
-            raise UserError(f"{above}: two images differ in extension only; data.paired needs unique names")
-    alone = sorted(by_name[0].keys() ^ by_name[1].keys())
+    named = [by_name(files)[0] for files in (x_A, x_B)]
+    alone = sorted(named[0].keys() ^ named[1].keys())
     if alone:
-        named = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
         raise UserError(
             f"data.paired=True pairs images by name, but {len(alone)} names are in only one of {x_A[0].parent} "
-            f"({len(x_A)} images) and {x_B[0].parent} ({len(x_B)}): {named}; give pairs equal names, or train "
+            f"({len(x_A)} images) and {x_B[0].parent} ({len(x_B)}): {some(alone)}; give pairs equal names, or train "
             "unpaired images with data.paired=False and a method that needs no pairs, such as configs/cyclegan.py"
         )
-    return [(by_name[0][name], by_name[1][name]) for name in sorted(by_name[0])]
-
-
-def _hold_out(part):
-    """(train, test) rows of every source: the last items are for testing."""
-    train, test = [], []
-    for rows in part:
-        first = rows.items[0][0]
-        count = kept(len(rows.items), first.parent)
-        train.append(rows._replace(items=rows.items[:count]))
-        test.append(rows._replace(items=rows.items[count:]))
-    return train, test
+    return [(named[0][name], named[1][name]) for name in sorted(named[0])]
 
 
 def _test_directory(root):
@@ -183,13 +196,15 @@ def _aligned(root, paired):
     return Layout((unpaired, *others), f"{note}, unpaired")
 
 
-def _classes(data, root, classes, paired):
+def _classes(data, root, above, paired):
+    """Directories of `above`, which is `root` or its train/."""
     if paired:
-        raise UserError(f"data.paired=True, but {root / 'train'} has classes and no pairs; set data.paired=False")
+        raise UserError(f"data.paired=True, but {above} has classes and no pairs; set data.paired=False")
+    classes = [name for name in _content(above)[0] if above != root or name.lower() not in images.APART]
     names = labels(data) or domains(data)
     if not any(names):
         raise UserError(
-            f"data.path: {root / 'train'} has classes; set data.domain_a and data.domain_b to two of them, or "
+            f"data.path: {above} has classes; set data.domain_a and data.domain_b to two of them, or "
             f"data.labels to ('all',) or some of them: {', '.join(classes)}"
         )
     labelled = bool(labels(data))
@@ -197,15 +212,15 @@ def _classes(data, root, classes, paired):
     for number, name in enumerate(chosen):
         if name not in classes:
             given = "data.labels" if labelled else f"data.domain_{'ab'[number]}"
-            raise UserError(f"{given}: {root / 'train'} has no class {name!r}; {suggest(name, classes)}")
+            raise UserError(f"{given}: {above} has no class {name!r}; {suggest(name, classes)}")
     keys = ["x"] * len(chosen) if labelled else ["x_A", "x_B"]
 
     def part(directory):
         found = [_find("data.path", directory / name) for name in chosen]
         return [Rows((key,), [(path,) for path in paths]) for key, paths in zip(keys, found)]
 
-    train, test, scored = part(root / "train"), _test_directory(root), _validation_directory(root)
-    parts = (train, part(test)) if test else _hold_out(train)
+    train, test, scored = part(above), _test_directory(root), _validation_directory(root)
+    parts = (train, part(test)) if test else hold_out(train)
     parts, note = (*parts, *([part(scored)] if scored else [])), _note(root, test)
     if labelled:
         return Layout(tuple([_joined(rows)] for rows in parts), f"{note}, {len(chosen)} classes", chosen)

@@ -12,11 +12,13 @@ they read is decided here.
 
 import functools
 import itertools
+import operator
 import threading
 
 import numpy as np
 
 from gan_xla.errors import UserError
+from gan_xla.images import sides
 from gan_xla.tf import tf
 
 # A call can be many batches of large images; two waiting ones keep the device busy.
@@ -24,6 +26,7 @@ PREFETCH = 2
 
 # What a random draw is for; one word of its key.
 _SHUFFLE, _AUGMENT = 1, 2
+SHIFTS = (0, 24)  # of the bits behind a crop's top and left
 
 
 def batches(
@@ -39,6 +42,7 @@ def batches(
     steps_per_call=1,
     image_size=None,
     load_size=None,
+    native=False,
     flip=False,
     resolution=None,
     draws=False,
@@ -55,8 +59,9 @@ def batches(
       origin: a step, and the rows that were shown before it; for batches that change in size.
       rows: the slice of the global batch that this process takes; default all.
       steps_per_call: k, steps in one element; the last element has what is left.
-      image_size: images larger than this are cropped at random; default: no crop.
+      image_size: images larger than this (height and width, or both) are cropped at random; default: no crop.
       load_size: the size that the sources' images must have; default: not checked.
+      native: the sources crop, each image by its own size, and are told where.
       flip: mirror half of the images.
       resolution: height and width to which images are shrunk at last, by the means of
         blocks (PGGAN, appendix B); default: none.
@@ -76,7 +81,7 @@ def batches(
         _check(sources, image_size, load_size)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
-    form, seeds = (image_size, flip, resolution, draws), np.atleast_1d(seed).tolist()
+    form, seeds = (image_size, native, flip, resolution, draws), np.atleast_1d(seed).tolist()
     readers = [[_readers(source, next(number), seeds, *form) for source in sources] for sources in groups]
     if draws:
         dtypes = {f"draw_{j}": np.dtype(np.int32) for j in range(len(groups[0]))}
@@ -128,9 +133,9 @@ def _check(sources, image_size, load_size):
         if not len(source):
             raise UserError(f"{' and '.join(source.spec)}: no training rows; add images")
         for key, (shape, _) in source.spec.items():
-            if len(shape) == 3 and load_size and shape[:2] != (load_size, load_size):
+            if len(shape) == 3 and load_size and shape[:2] != sides(load_size):
                 raise ValueError(f"{key}: images are {shape[:2]}, not load_size={load_size}")
-            if len(shape) == 3 and image_size and min(shape[:2]) < image_size:
+            if len(shape) == 3 and image_size and any(map(operator.lt, shape, sides(image_size))):
                 raise ValueError(f"{key}: images are {shape[:2]}, smaller than image_size={image_size}")
 
 
@@ -149,7 +154,7 @@ def _readers(source, number, seeds, *form):
     return lambda positions: [np.stack(rows, axis=2) for rows in zip(*(read(positions) for read in readers))]
 
 
-def _reader(source, number, seed, image_size, flip, resolution, draws):
+def _reader(source, number, seed, image_size, native, flip, resolution, draws):
     """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...], or of its draws."""
     order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(source), seed, number))
     lock = threading.Lock()  # lest neighbouring calls sort the same epoch at the same time
@@ -165,11 +170,12 @@ def _reader(source, number, seed, image_size, flip, resolution, draws):
                 shuffled = order(epoch)
             indices[chosen] = shuffled[within[chosen]]
         # Keys of one source get equal draws, so paired images stay aligned.
-        places = _draw(_bits(flat, _AUGMENT, number, seed), size, image_size, flip) if size else None
+        bits = _bits(flat, _AUGMENT, number, seed)
+        places = _draw(bits, size, image_size, flip) if size else None
         if draws:
             places = np.zeros((len(flat), 3), np.int32) if places is None else places
             return [np.column_stack([indices, places]).astype(np.int32).reshape(*positions.shape, 4)]
-        found = source.read(indices)
+        found = source.read(indices, *([_shares(bits)] if native else []))
         found = {key: _augment(x, places, image_size, resolution) if x.ndim == 4 else x for key, x in found.items()}
         return [found[key].reshape(*positions.shape, *found[key].shape[1:]) for key in source.spec]
 
@@ -188,16 +194,17 @@ def _permutation(length, seed, number, epoch):
 
 def _draw(bits, size, image_size, flip):
     """Top, left and whether mirrored, int32 [n, 3], of random crops of images of a (height, width)."""
-    side = image_size or max(size)
-    top, left = (_below(bits, shift, max(0, length - side) + 1) for shift, length in zip((0, 24), size))
+    cut = sides(image_size or size)
+    top, left = (_below(bits, shift, length - side + 1) for shift, length, side in zip(SHIFTS, size, cut))
     mirrored = bits >> np.uint64(63) if flip else np.zeros_like(bits)
     return np.column_stack([top, left, mirrored]).astype(np.int32)
 
 
 def _augment(images, places, image_size, resolution):
     """Crop and mirror of images uint8 [n, h, w, c] as `_draw` says, then shrunk."""
-    if image_size and images.shape[1:3] != (image_size, image_size):
-        images = np.stack([x[y : y + image_size, z : z + image_size] for x, (y, z, _) in zip(images, places)])
+    height, width = sides(image_size or images.shape[1:3])
+    if images.shape[1:3] != (height, width):
+        images = np.stack([x[y : y + height, z : z + width] for x, (y, z, _) in zip(images, places)])
     if places[:, 2].any():
         images = np.where(places[:, 2].astype(bool)[:, None, None, None], images[:, :, ::-1], images)
     if resolution and images.shape[1] != resolution:
@@ -207,10 +214,19 @@ def _augment(images, places, image_size, resolution):
     return images
 
 
+def _drawn(bits, shift):
+    """24 of the 64 bits, from `shift` on, [n]."""
+    return (bits >> np.uint64(shift)) & np.uint64(0xFFFFFF)
+
+
 def _below(bits, shift, bound):
-    """Integers [n] in [0, bound) from 24 of the 64 bits."""
-    drawn = (bits >> np.uint64(shift)) & np.uint64(0xFFFFFF)
-    return (drawn * np.uint64(bound)) >> np.uint64(24)
+    """Integers [n] in [0, bound)."""
+    return (_drawn(bits, shift) * np.uint64(bound)) >> np.uint64(24)
+
+
+def _shares(bits):
+    """Where crops lie among the places that they can have, float64 [n, 2] from 0 up to 1; as `_draw` has it."""
+    return np.stack([_drawn(bits, shift) / 2.0**24 for shift in SHIFTS], axis=1)
 
 
 def _bits(counter, *words):

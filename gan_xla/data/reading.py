@@ -14,27 +14,27 @@ _log = logging.getLogger(__name__)
 
 
 class Form(NamedTuple):
-    """What becomes of an image file: uint8 [size, size, channels].
+    """What becomes of an image file: uint8 [*size, channels], size (height, width).
 
     `fit` and `background` are as in `images.fit`.
     """
 
-    size: int
+    size: tuple[int, int]
     channels: int
     fit: str
     background: tuple[int, int, int]
 
     @property
     def shape(self):
-        return (self.size, self.size, self.channels)
+        return (*self.size, self.channels)
 
     def decode(self, file, name=None):
         """uint8 [h, w, channels] of a file, as `images.read` takes it and raises."""
         return images.read(file, self.channels, self.background, name)
 
-    def square(self, image):
-        """uint8 [size, size, channels] of a decoded image."""
-        return images.fit(image, self.size, self.fit, self.background)
+    def fitted(self, image, where=None):
+        """uint8 [*size, channels] of a decoded image; `where` is as in `images.fit`."""
+        return images.fit(image, self.size, self.fit, self.background, where)
 
 
 def forms(data):
@@ -45,6 +45,8 @@ def forms(data):
     """
     image_size, load_size = sizes(data)
     fit = field(data, "fit", "stretch")
+    if fit == "native" and field(data, "on_device", False):
+        raise UserError("data.on_device keeps images of one size; data.fit='native' has many: set data.on_device=False")
     background = tuple(field(data, "background", images.WHITE))
     return tuple(Form(size, channel_count(data), fit, background) for size in (load_size, image_size))
 
@@ -107,22 +109,31 @@ class Images:
         """float32 [len, c] of all rows, where they have labels."""
         return self._labels.astype(np.float32)
 
-    def read(self, indices):
-        places, rows = zip(*(self._row(int(index)) for index in indices))
+    def read(self, indices, where=None):
+        cuts = [None] * len(indices) if where is None else where
+        places, rows = zip(*(self._row(int(index), cut) for index, cut in zip(indices, cuts, strict=True)))
         found = {key: np.stack(column) for key, column in zip(self._keys, zip(*rows))}
         if self._labels is not None:
             found["label"] = self._labels[list(places)].astype(np.float32)
         return found
 
-    def _row(self, index):
+    def _row(self, index, where):
         """(number, images) of row `index`, or of the next readable one: a function of the files, so runs repeat."""
         for step in range(len(self)):
             place = (index + step) % len(self)
             try:
-                decoded = self._decode(self._items[place])
+                decoded = self._decoded(place)
             except images.Unreadable as error:
                 reason = str(error)
                 self._bad.add(reason)
             else:
-                return place, [self._form.square(image) for image in decoded]
+                return place, [self._form.fitted(image, where) for image in decoded]
         raise UserError(f"none of the {len(self)} images can be read; replace them; the last one: {reason}")
+
+    def _decoded(self, place):
+        decoded = self._decode(self._items[place])
+        shapes = {image.shape[:2] for image in decoded}
+        if self._form.fit == "native" and len(shapes) > 1:
+            shown = " and ".join(sorted(map(images.shown, shapes)))
+            raise images.Unreadable(f"{self._items[place][0]}: a pair of {shown}; data.fit='native' needs equal sizes")
+        return decoded

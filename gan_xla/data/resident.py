@@ -15,6 +15,7 @@ from gan_xla import devices
 from gan_xla.contract import Array, Tree
 from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
+from gan_xla.images import Size, sides
 
 SHARE = 0.5  # of a device's memory; the rest is for the training
 
@@ -29,7 +30,7 @@ class Resident:
       UserError: the rows take more than half of a device's memory, where that is known.
     """
 
-    def __init__(self, dataset: Dataset, image_size: int, flip: bool):
+    def __init__(self, dataset: Dataset, image_size: Size, flip: bool):
         groups = [part.train for part in (dataset, *dataset.others)]
         _check_room(groups)
         self._rows = devices.replicate([_joined(sources) for sources in zip(*groups)])
@@ -84,7 +85,7 @@ def _joined(sources: Sequence[Source]) -> Tree:
     return {key: np.concatenate([rows[key] for rows in read]) for key in sources[0].spec}
 
 
-def _gather(rows: Sequence[Tree], batch: Tree, image_size: int, flip: bool, resolution: int | None) -> Tree:
+def _gather(rows: Sequence[Tree], batch: Tree, image_size: Size, flip: bool, resolution: int | None) -> Tree:
     """Rows [N, ...] and draws [k, n, ..., 4] -> what was drawn, [k, n, ...]."""
     result = {"index": batch["index"]}
     for j, arrays in enumerate(rows):
@@ -98,10 +99,10 @@ def _gather(rows: Sequence[Tree], batch: Tree, image_size: int, flip: bool, reso
     return result
 
 
-def _cropped(size: int, flip: bool) -> Callable[[Array, Array], Array]:
+def _cropped(size: Size, flip: bool) -> Callable[[Array, Array], Array]:
     def crop(image, draw):
         if size:
-            image = jax.lax.dynamic_slice(image, (draw[1], draw[2], 0), (size, size, image.shape[2]))
+            image = jax.lax.dynamic_slice(image, (draw[1], draw[2], 0), (*sides(size), image.shape[2]))
         return jnp.where(draw[3] > 0, image[:, ::-1], image) if flip else image
 
     return crop

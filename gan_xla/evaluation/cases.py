@@ -225,7 +225,7 @@ def _label(rows, space, name, column, seed, model, numbers, back) -> dict[str, n
 
 def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
     """The image `drawn` of each noise; "samples" where there is no other."""
-    labels, size = gan.labels, config.data.image_size
+    labels, (height, width) = gan.labels, images.sides(config.data.image_size)
     source = given[drawn] if drawn in given else _source(dataset, drawn)
     count, asked = num or min(most, len(source)), None
     if labels:
@@ -235,11 +235,11 @@ def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
             columns = _labels(source)[:, labels.columns(0)].argmax(axis=1)
             asked = np.random.default_rng(seed).permutation(np.resize(columns[spread(len(columns), count)], count))
     metrics = (*FEATURES, "sharpness", "inception_score", "diversity")
-    powers = size >= SMALLEST and not size & (size - 1)
+    powers = height == width >= SMALLEST and not height & (height - 1)
     return Case(
         name="samples" if len(gan.draws) == 1 else f"samples of {drawn}",
         count=count,
-        draw=partial(_sample, labels and labels.domains, asked, size, seed, drawn),
+        draw=partial(_sample, labels and labels.domains, asked, height, seed, drawn),
         real=Rows(source, spread(len(source), most)),
         key=drawn,
         metrics=(*metrics, *(["swd"] if powers else []), *(["asked"] if labels and len(labels.domains) > 1 else [])),
@@ -247,10 +247,10 @@ def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
     )
 
 
-def _sample(domains, asked, size, seed, drawn, model, numbers, back) -> dict[str, np.ndarray]:
+def _sample(domains, asked, height, seed, drawn, model, numbers, back) -> dict[str, np.ndarray]:
     names = None if asked is None else [domains[column] for column in asked[numbers]]
     x = model.sample(labels=names, z=model.noise(seed, numbers))
     x = x[drawn] if isinstance(x, dict) else x
-    factor = size // x.shape[1]  # what grows is measured at its final size, as the data are
+    factor = height // x.shape[1]  # what grows is measured at its final size, as the data are
     fields = {"fake": x.repeat(factor, axis=1).repeat(factor, axis=2)}
     return fields if asked is None else {**fields, "asked": asked[numbers]}

@@ -1,6 +1,7 @@
 """All that is measured of a trained method at once: for an evaluation, or for a glance at it while it trains."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from etils import epath
 from tqdm import tqdm
 
-from gan_xla import gans
+from gan_xla import gans, images
 from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases, features, judges, measures, readers
@@ -214,7 +215,8 @@ class Suite:
     def _held(self, case: Case) -> int:
         """How many images' pixels are held at once."""
         data = self._config.data
-        return min(case.count, len(case.real), max(2, HELD // max(1, data.image_size**2 * data.channels)))
+        values = math.prod(images.sides(data.image_size)) * data.channels
+        return min(case.count, len(case.real), max(2, HELD // max(1, values)))
 
     def _judge(self, number: int, bar: tqdm) -> judges.Judge:
         """A classifier of one data set, trained when it is first asked for."""

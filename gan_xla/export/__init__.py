@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import gan_xla
+from gan_xla import images
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
 
@@ -85,13 +86,13 @@ def _batch(batch: str | int) -> int | None:
     return None if batch == ANY else _whole("batch", batch, (ANY,))
 
 
-def _size(size: str | int, model: Model) -> int | None:
-    """Height and width in pixels; None for any."""
+def _size(size: str | int, model: Model) -> images.Size | None:
+    """Height and width in pixels, or one number for both; None for any."""
     trained, multiple = model.config.data.image_size, model.size_multiple
     number = trained if size == "train" else None if size == ANY else _whole("size", size, ("train", ANY))
     if number != trained and multiple is None:
-        raise UserError(f"--size={size}: this network has {trained}x{trained} pixels alone; leave --size out")
-    if number and multiple and number % multiple:
+        raise UserError(f"--size={size}: this network has {images.shown(trained)} pixels alone; leave --size out")
+    if number and multiple and any(side % multiple for side in images.sides(number)):
         raise UserError(f"--size={size}: this network takes multiples of {multiple}")
     return number
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax import export
 
 import gan_xla
+from gan_xla import images
 from gan_xla.inference.model import Model
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import convolution
@@ -45,13 +46,13 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
       model: what to export.
       direction: one of `model.directions`; None for the first, or where it has none.
       batch: images at once; None for any number.
-      size: height and width of the images; None for any multiples of `model.size_multiple`.
+      size: height and width of the images, or one number for both; None for any multiples of `model.size_multiple`.
       plain: whether convolutions are standard operations, see `convolution.plain`.
     """
     config, labels = model.config, model.labels
     direction = direction or next(iter(model.directions), None)
     free = () if size or not config.data.image_size else SIDES
-    height, width = (f"{model.size_multiple}*{side}" for side in SIDES) if free else (size, size)
+    height, width = (f"{model.size_multiple}*{side}" for side in SIDES) if free else images.sides(size or 0)
     if model.latent:
         kinds = {"noise": ((model.latent,), np.float32)}
     elif config.data.image_size:

@@ -8,6 +8,7 @@ from gan_xla import losses, nets
 from gan_xla.contract import Gan
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import two_domains, views
+from gan_xla.images import sides
 from gan_xla.nets import blocks
 
 IDENTITY = (("x_BB", "G_AB", "x_B"), ("x_AA", "G_BA", "x_A"))
@@ -74,5 +75,5 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         grid=two_domains.grid(chains),
         value_range=value_range,
         size_multiple=generator.size_multiple,
-        pool=(pool_size, size, size, generator.channels) if pool_size else None,
+        pool=(pool_size, *sides(size), generator.channels) if pool_size else None,
     )

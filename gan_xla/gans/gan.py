@@ -9,6 +9,7 @@ import ml_collections
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
 from gan_xla.gans.shared import noise, views
+from gan_xla.images import sides
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
@@ -71,7 +72,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None, la
     def init(key):
         gen_key, disc_key = jax.random.split(key)
         label = jnp.zeros((1, labels.size if labels else 0))
-        z, x = jnp.zeros((1, latent)), jnp.zeros((1, size, size, channels))
+        z, x = jnp.zeros((1, latent)), jnp.zeros((1, *sides(size), channels))
         return Pair(nets.init(generator, gen_key, (z, label)), nets.init(discriminator, disc_key, (x, label)))
 
     def generate(gen_params, gen_stats, batch, ctx):

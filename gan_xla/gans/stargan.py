@@ -10,6 +10,7 @@ import ml_collections
 from gan_xla import losses, nets
 from gan_xla.contract import Array, Gan, Pair
 from gan_xla.gans.shared import views
+from gan_xla.images import sides
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import blocks
 
@@ -84,7 +85,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
 
     def init(key):
         gen_key, disc_key = jax.random.split(key)
-        x = jnp.zeros((1, size, size, channels))
+        x = jnp.zeros((1, *sides(size), channels))
         with_label = _beside_label(x, jnp.zeros((1, labels.size)))
         return Pair(nets.init(generator, gen_key, with_label), nets.init(discriminator, disc_key, x))
 

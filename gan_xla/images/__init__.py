@@ -1,7 +1,7 @@
 """Images on disk and in memory: `files` reads, fits and writes them, `decoding` is Pillow kept quiet and strict.
 
-`ranges` lies between bytes and the numbers that networks take, `grids` draws sample pictures. numpy and Pillow
-alone, but for `ranges`.
+`sizes` are one number or two, `ranges` lies between bytes and the numbers that networks take, `grids` draws sample
+pictures. numpy and Pillow alone, but for `ranges`.
 """
 
 from gan_xla.images.decoding import Unreadable
@@ -15,6 +15,7 @@ from gan_xla.images.files import (
     encode,
     find,
     fit,
+    inside,
     luminance,
     output,
     read,
@@ -22,22 +23,29 @@ from gan_xla.images.files import (
     unfit,
     write,
 )
+from gan_xla.images.sizes import Size, check_multiples, halvings, shown, sides
 
 __all__ = [
     "APART",
     "EXTENSIONS",
     "FITS",
     "WHITE",
+    "Size",
     "Unreadable",
     "check_fit",
+    "check_multiples",
     "compose",
     "encode",
     "find",
     "fit",
+    "halvings",
+    "inside",
     "luminance",
     "output",
     "read",
     "resize",
+    "shown",
+    "sides",
     "unfit",
     "write",
 ]

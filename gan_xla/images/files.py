@@ -15,12 +15,13 @@ from PIL import Image
 
 from gan_xla.errors import UserError
 from gan_xla.images.decoding import decode
+from gan_xla.images.sizes import sides
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 APART = ("test", "val", "results", "masks")  # directories among others whose images are no training images
 WHITE = (255, 255, 255)
 
-FITS = ("stretch", "crop", "pad")
+FITS = ("stretch", "crop", "pad", "native")
 
 
 def read(file, channels=3, background=WHITE, name=None):
@@ -78,59 +79,86 @@ def resize(image, size):
 
     Args:
       image: uint8 [h, w, c] with c = 1, 3 or 4 (straight alpha, resized premultiplied).
-      size: an int for a square, or (height, width); the aspect ratio is not kept.
+      size: height and width, or one number for both; the aspect ratio is not kept.
     Returns:
       uint8 [height, width, c].
     """
-    height, width = (size, size) if isinstance(size, (int, np.integer)) else size
+    height, width = sides(size)
     if image.shape[:2] == (height, width):
         return image
     resized = _to_pillow(image).resize((int(width), int(height)), Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(height, width, image.shape[-1])
 
 
-def fit(image, size, how="stretch", background=WHITE):
-    """Makes an image square.
+def fit(image, size, how="stretch", background=WHITE, where=None):
+    """Brings an image to a size.
 
     Args:
       image: uint8 [h, w, c] with c = 1, 3 or 4.
-      size: side of the square in pixels.
-      how: "stretch" to the square, "crop" the largest centred square, or "pad" the whole image,
-        centred, with the background.
+      size: height and width in pixels, or one number for both.
+      how: "stretch" to the size, "crop" the largest part of its aspect ratio, "pad" the whole image, centred, with the
+        background, or "native": cut the size out at the image's own scale, and enlarge what is smaller until it covers
+        the size.
       background: RGB colour of the padding, where 4 channels are transparent and 1 has its luminance.
+      where: two shares, 0 up to 1, of the places that "native" can cut at, from the top and from the left; default:
+        the middle.
     Returns:
-      uint8 [size, size, c].
+      uint8 [height, width, c].
     Raises:
       UserError: `how` is none of these.
     """
     check_fit(how)
+    height, width = sides(size)
     if how == "pad":
         rows, columns = _window(image.shape, size)
-        padded = np.empty((size, size, image.shape[-1]), np.uint8)
+        padded = np.empty((height, width, image.shape[-1]), np.uint8)
         padded[:] = _padding(background, image.shape[-1])
         padded[rows, columns] = resize(image, (rows.stop - rows.start, columns.stop - columns.start))
         return padded
     if how == "crop":
-        side = min(image.shape[:2])
-        top, left = ((length - side) // 2 for length in image.shape[:2])
-        image = image[top : top + side, left : left + side]
+        return resize(_cut(image, _largest((height, width), image.shape)), size)
+    if how == "native":
+        return _cut(_covering(image, (height, width)), (height, width), where)
     return resize(image, size)
+
+
+def _cut(image, size, where=None):
+    """[height, width, c] of an image, as `fit` says."""
+    room = [whole - part for whole, part in zip(image.shape, size)]
+    top, left = (n // 2 for n in room) if where is None else (int((n + 1) * share) for n, share in zip(room, where))
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def _largest(ratio, within):
+    """(height, width) of the largest window of the aspect ratio of the pair `ratio` in a shape, within it nearest."""
+    (rows, columns), (height, width) = ratio, within[:2]
+    if height * columns > width * rows:
+        return max(1, (2 * width * rows + columns) // (2 * columns)), width
+    return height, max(1, (2 * height * columns + rows) // (2 * rows))
+
+
+def _covering(image, size):
+    """An image, enlarged without distortion until neither side is below those of `size`."""
+    scale = max(least / length for least, length in zip(size, image.shape))
+    if scale <= 1:
+        return image
+    return resize(image, tuple(max(least, int(length * scale + 0.5)) for least, length in zip(size, image.shape)))
 
 
 def unfit(image, shape, how):
     """Cuts the padding of `fit` off, so that the image has its original's aspect ratio again.
 
     Args:
-      image: [s, s, c], made from an image that `fit` made square.
+      image: [height, width, c], made from an image that `fit` brought to this size.
       shape: (height, width) of the original; more entries are ignored.
       how: as in `fit`; only "pad" has something to cut off.
     Returns:
-      [h, w, c], where the longer of h and w is s.
+      [h, w, c], of which one side at least is the size's.
     Raises:
       UserError: `how` is unknown.
     """
     check_fit(how)
-    return image[_window(shape, image.shape[0])] if how == "pad" else image
+    return image[_window(shape, image.shape[:2])] if how == "pad" else image
 
 
 def check_fit(how):
@@ -140,11 +168,10 @@ def check_fit(how):
 
 
 def _window(shape, size):
-    """The rows and columns (two slices) of a padded square that hold an image of `shape`."""
-    height, width = shape[:2]
-    longer = max(height, width)
-    sides = [max(1, (length * size + longer // 2) // longer) for length in (height, width)]
-    return tuple(slice((size - side) // 2, (size - side) // 2 + side) for side in sides)
+    """The rows and columns (two slices) of a padded image of a size that hold one of `shape`."""
+    whole = sides(size)
+    held = _largest(shape[:2], whole)
+    return tuple(slice((length - side) // 2, (length - side) // 2 + side) for length, side in zip(whole, held))
 
 
 def _padding(background, channels):
@@ -207,7 +234,7 @@ def find(directory):
     """
     directory = Path(directory)
     try:
-        files = _images(directory, os.listdir(directory)) or _nested(directory)
+        files = inside(directory) or _nested(directory)
     except FileNotFoundError:
         raise UserError(f"{directory}: no such directory") from None
     except NotADirectoryError:
@@ -220,6 +247,11 @@ def find(directory):
         kinds = " ".join(extension[1:] for extension in EXTENSIONS)
         raise UserError(f"{directory}: no images in this directory or below it (looked for {kinds})")
     return files
+
+
+def inside(directory):
+    """The image files directly inside a directory, sorted; OSError where it cannot be listed."""
+    return _images(directory, os.listdir(directory))
 
 
 def _images(directory, names):

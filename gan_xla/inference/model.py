@@ -14,6 +14,7 @@ from gan_xla import devices, gans, nets
 from gan_xla.contract import Ctx, Gan, Habit, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
+from gan_xla.images import shown, sides
 from gan_xla.images.ranges import normalise, to_uint8
 from gan_xla.labels import LabelSpace
 from gan_xla.run import settings, state
@@ -241,8 +242,8 @@ class Model:
         size, multiple, channels = self.config.data.image_size, self.size_multiple, self.config.data.channels
         if x.shape[-1] != channels:
             raise UserError(f"images of {x.shape[-1]} channels: this network takes {channels}")
-        if multiple is None and x.shape[1:3] != (size, size):
-            raise UserError(f"images of {x.shape[2]}x{x.shape[1]}: this network takes {size}x{size} alone; resize them")
+        if multiple is None and x.shape[1:3] != sides(size):
+            raise UserError(f"images of {shown(x.shape[1:3])}: this network takes {shown(size)} alone; resize them")
         if multiple and (x.shape[1] % multiple or x.shape[2] % multiple):
             raise UserError(
                 f"images of {x.shape[2]}x{x.shape[1]}: this network takes multiples of {multiple}; pad or resize them"

@@ -55,15 +55,20 @@ def _translator(model: Model, direction: str | None, size: str, tile: int, overl
 
         return whole
     if model.size_multiple is None:
-        raise UserError(
-            f"--size=native: this network takes {data.image_size}x{data.image_size} alone; use --size=train"
-        )
+        raise UserError(f"--size=native: this network takes {images.shown(data.image_size)} alone; use --size=train")
     if options.get("statistics") == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
     tiling.check(tile, overlap, model.size_multiple)
     one = partial(model.translate, direction=direction, **options)
     tiled = partial(tiling.tiled, one, tile=tile, overlap=overlap, multiple=model.size_multiple)
     return lambda read: [tiled(image) for image in read]
+
+
+def _other(size: str, model: Model) -> str:
+    """What to ask for in the place of `size`, in brackets."""
+    if size == "native":
+        return f" (--size=train: as {images.shown(model.config.data.image_size)})"
+    return " (--size=native: at their own sizes)" if model.size_multiple else ""
 
 
 def translate(
@@ -73,7 +78,7 @@ def translate(
     *,
     direction: str | None = None,
     checkpoint: str = "last",
-    size: str = "train",
+    size: str | None = None,
     tile: int = 1024,
     overlap: int = 128,
     **options,
@@ -89,7 +94,8 @@ def translate(
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
       size: "train": to the training size as `data.fit` says; "native": keep the image's size,
-        padded to what the network takes and cropped again.
+        padded to what the network takes and cropped again. Default: "native" where `data.fit` is and the network
+        takes any size, else "train".
       tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.inference.tiling`.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
@@ -97,13 +103,14 @@ def translate(
         or what the model cannot do.
       Incomplete: some images could not be read; the others are translated.
     """
-    if size not in SIZES:
+    if size not in (None, *SIZES):
         raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
     source = Path(input)
     single = os.path.isfile(source)
     files = [source] if single else _outside(images.find(source), source, Path(output))
     targets = _targets(files, source.parent if single else source, Path(output))
     model = gan_xla.load(workdir, checkpoint)
+    size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
     translated, unread = _translator(model, direction, size, tile, overlap, options), []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
@@ -115,7 +122,9 @@ def translate(
                 images.write(target, image)
     if len(unread) == len(files):
         raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
-    print(f"{len(files) - len(unread)} image(s) translated by {workdir}, step {model.step}, into {output}")
+    kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"
+    count = f"{len(files) - len(unread)} image(s) translated {kept}"
+    print(f"{count} by {workdir}, step {model.step}, into {output}{_other(size, model)}")
     if unread:
         shown = "; ".join(unread[:NAMED]) + (f"; and {len(unread) - NAMED} more" if len(unread) > NAMED else "")
         raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {shown}")

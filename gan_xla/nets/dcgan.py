@@ -4,22 +4,23 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
+from gan_xla.images import Size
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
-from gan_xla.nets.encoder_decoder import channels
+from gan_xla.nets.encoder_decoder import channels, innermost
 
 
 class Generator(blocks.Network):
     """Noise to 4x4, then strided transposed convolutions; batch norm and ReLU on all but the last layer.
 
     Attributes:
-      size: height and width of the images, a power of two from 8 on.
+      size: height and width of the images; where they are no powers of two, `innermost` stands for 4x4.
       width: channels of the last hidden layer; they double towards the noise, up to 8 times that.
       channels: image channels.
       output: "tanh", "sigmoid" or "linear".
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     channels: int = 3
     output: str = "tanh"
@@ -28,9 +29,9 @@ class Generator(blocks.Network):
 
     @nn.compact
     def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None) -> Array:
-        """(noise [n, latent], labels [n, c], c of 0 or more) -> [n, size, size, channels]."""
+        """(noise [n, latent], labels [n, c], c of 0 or more) -> [n, h, w, channels] of `size`."""
         x = jnp.concatenate(x, axis=-1)[:, None, None]  # [n, 1, 1, latent + c]
-        geometry = (4, 1, 0)
+        geometry = (innermost(self.size), 1, 0)
         for width in reversed(channels(self.size, self.width)):
             x = ConvTranspose(width, *geometry, use_bias=False, **blocks.NORMAL)(x)
             x = blocks.Norm("batch", self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
@@ -48,14 +49,14 @@ class Discriminator(blocks.Network):
       spectral_norm: divide every kernel by its largest singular value.
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     norm: str = "batch"
     spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None):
-        """(images [n, size, size, c], labels [n, d]) -> (logits [n, 1, 1, 1], activations of the strided layers)."""
+        """(images [n, h, w, c], labels [n, d]) -> (logits [n, 1, 1, 1], activations of the strided layers)."""
         image, label = x
         planes = jnp.broadcast_to(label[:, None, None], (*image.shape[:3], label.shape[-1]))
         x, features = jnp.concatenate([image, planes.astype(image.dtype)], axis=-1), []
@@ -66,5 +67,5 @@ class Discriminator(blocks.Network):
                 x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
-        layer = Conv(1, 4, use_bias=False, **blocks.NORMAL)
+        layer = Conv(1, innermost(self.size), use_bias=False, **blocks.NORMAL)
         return blocks.convolve(layer, x, self.spectral_norm, batch_statistics), features

@@ -6,30 +6,38 @@ import flax.linen as nn
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
+from gan_xla.images import Size, sides
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
 
-def channels(size: int, width: int) -> list[int]:
-    """Channels of the strided layers that take `size` pixels down to 4.
+def channels(size: Size, width: int) -> list[int]:
+    """Channels of the strided layers that take the smaller side down to 4 pixels, or to 5, 6 or 7.
 
     Raises:
-      UserError: a size that is no power of two from 8 on.
+      UserError: a side below 8, or one that the layers cannot halve.
     """
-    layers = int(math.log2(size)) - 2 if size > 0 else 0
-    if layers < 1 or size != 2 ** (layers + 2):
-        raise UserError(f"data.image_size={size}: this network takes powers of two from 8 on")
+    layers = int(math.log2(max(1, min(sides(size))))) - 2
+    if layers < 1 or any(side % 2**layers for side in sides(size)):
+        takes = f"multiples of {2**layers}, such as powers of two" if layers > 0 else "8 pixels or more"
+        raise UserError(f"data.image_size={size}: this network takes {takes}")
     return [width * min(2**i, 8) for i in range(layers)]
 
 
+def innermost(size: Size) -> tuple[int, int]:
+    """Height and width after these layers: 4x4 where the size is a power of two."""
+    layers = len(channels(size, 1))
+    return tuple(side // 2**layers for side in sides(size))
+
+
 class Generator(blocks.Network):
-    """Image to image through a 4x4 bottleneck, or through a vector.
+    """Image to image through a 4x4 bottleneck (of other sizes: `innermost`), or through a vector.
 
     At 64 pixels and width 64 the published network: four strided convolutions 64-128-256-512
     and their mirror, batch norm on all but the first and the last layer, no biases.
 
     Attributes:
-      size: height and width for which the depth is chosen (depth log2(size) - 2).
+      size: height and width, which choose the depth (log2(size) - 2 of a square).
       width: channels of the first layer.
       bottleneck: channels of the 1x1 bottleneck of the 5-layer form (100 in the paper's angle
         experiments), or None for the fully convolutional 4-layer form.
@@ -38,7 +46,7 @@ class Generator(blocks.Network):
       output: "sigmoid" or "tanh".
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     bottleneck: int | None = None
     upsample: str = "transpose"
@@ -48,7 +56,7 @@ class Generator(blocks.Network):
     @property
     def size_multiple(self) -> int | None:
         """Sizes that the parameters fit, as multiples; None: `size` alone."""
-        return None if self.bottleneck else self.size // 4
+        return None if self.bottleneck else 2 ** len(channels(self.size, self.width))
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
@@ -62,8 +70,9 @@ class Generator(blocks.Network):
             x = Conv(width, 4, 2, 1, use_bias=False)(x)
             x = self.show(nn.leaky_relu(norm(x) if i else x, 0.2))
         if self.bottleneck:
-            x = nn.leaky_relu(norm(Conv(self.bottleneck, 4, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
-            x = nn.relu(norm(ConvTranspose(widths[-1], 4, use_bias=False)(x)))
+            kernel = innermost(self.size)
+            x = nn.leaky_relu(norm(Conv(self.bottleneck, kernel, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
+            x = nn.relu(norm(ConvTranspose(widths[-1], kernel, use_bias=False)(x)))
         for width in reversed(widths[:-1]):
             x = nn.relu(norm(blocks.upsample(self.upsample, x, ConvTranspose(width, 4, 2, 1, use_bias=False))))
         x = blocks.upsample(self.upsample, x, ConvTranspose(self.channels, 4, 2, 1, use_bias=False))
@@ -71,7 +80,7 @@ class Generator(blocks.Network):
 
 
 class Discriminator(blocks.Network):
-    """Strided convolutions down to 4x4, normalised from the second, then one logit.
+    """Strided convolutions down to 4x4 (of other sizes: `innermost`), normalised from the second, then one logit.
 
     Attributes:
       norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
@@ -79,14 +88,14 @@ class Discriminator(blocks.Network):
       size, width: as the generator's.
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     norm: str = "batch"
     spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
-        """[n, size, size, c] -> (logits [n, 1, 1, 1], activations of the strided layers)."""
+        """[n, h, w, c] of `size` -> (logits [n, 1, 1, 1], activations of the strided layers)."""
         features = []
         for i, width in enumerate(channels(self.size, self.width)):
             x = blocks.convolve(Conv(width, 4, 2, 1, use_bias=False), x, self.spectral_norm, batch_statistics)
@@ -94,5 +103,6 @@ class Discriminator(blocks.Network):
                 x = blocks.Norm(self.norm, self.axis_name)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
-        logits = blocks.convolve(Conv(1, 4, use_bias=False), x, self.spectral_norm, batch_statistics)
+        last = Conv(1, innermost(self.size), use_bias=False)
+        logits = blocks.convolve(last, x, self.spectral_norm, batch_statistics)
         return logits, features

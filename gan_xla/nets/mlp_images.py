@@ -1,11 +1,13 @@
 """Multilayer perceptrons of vanilla and conditional GANs (Goodfellow et al. 2014, Mirza and Osindero 2014)."""
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
+from gan_xla.images import Size, sides
 from gan_xla.nets import blocks
 
 
@@ -25,7 +27,7 @@ class Generator(blocks.Network):
       output: "tanh", "sigmoid" or "linear".
     """
 
-    size: int = 28
+    size: Size = 28
     channels: int = 1
     hidden: Sequence[int] = (128, 256, 512, 1024)
     embedding: int = 0
@@ -35,15 +37,16 @@ class Generator(blocks.Network):
 
     @nn.compact
     def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None) -> Array:
-        """(noise [n, latent], labels [n, c], c of 0 or more) -> [n, size, size, channels]."""
+        """(noise [n, latent], labels [n, c], c of 0 or more) -> [n, h, w, channels] of `size`."""
         z, label = x
         x = jnp.concatenate([z, _embedded(label, self.embedding)], axis=-1)
         for i, width in enumerate(self.hidden):
             x = blocks.linear(x, width)
             x = blocks.Norm("batch", self.axis_name)(x, batch_statistics) if i else x
             x = nn.leaky_relu(x, 0.2)
-        x = blocks.linear(x, self.size * self.size * self.channels)
-        return blocks.OUTPUTS[self.output][0](x.reshape(-1, self.size, self.size, self.channels))
+        shape = (*sides(self.size), self.channels)
+        x = blocks.linear(x, math.prod(shape))
+        return blocks.OUTPUTS[self.output][0](x.reshape(-1, *shape))
 
 
 class Discriminator(blocks.Network):
@@ -55,7 +58,7 @@ class Discriminator(blocks.Network):
       embedding: as the generator's.
     """
 
-    size: int = 28
+    size: Size = 28
     hidden: Sequence[int] = (512, 256)
     embedding: int = 0
 

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
+from gan_xla.images import Size
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv
 
@@ -18,7 +19,7 @@ class Discriminator(blocks.Network):
       spectral_norm: divide every kernel by its largest singular value.
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     norm: str = "instance"
     spectral_norm: bool = False

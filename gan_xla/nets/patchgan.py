@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
+from gan_xla.images import Size
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv
 
@@ -43,7 +44,7 @@ class Discriminator(blocks.Network):
         convolution over the whole map, so for images of the training size alone.
     """
 
-    size: int = 256
+    size: Size = 256
     width: int = 64
     layers: int = 3
     norm: str = "instance"

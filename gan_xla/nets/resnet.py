@@ -3,7 +3,7 @@
 import flax.linen as nn
 
 from gan_xla.contract import Array
-from gan_xla.errors import UserError
+from gan_xla.images import Size, check_multiples, sides
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
@@ -25,7 +25,7 @@ class Generator(blocks.Network):
       output: "tanh", "sigmoid" or "linear".
     """
 
-    size: int = 256
+    size: Size = 256
     width: int = 64
     blocks: int | None = None
     dropout: float = 0.0
@@ -39,8 +39,7 @@ class Generator(blocks.Network):
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
         """[n, h, w, c] -> [n, h, w, channels], h and w multiples of 4 from 8 on."""
-        if self.size < 8 or self.size % self.size_multiple:
-            raise UserError(f"data.image_size={self.size}: this network takes multiples of {self.size_multiple} from 8")
+        check_multiples(self.size, self.size_multiple)
         options = {"use_bias": self.norm != "batch", **blocks.NORMAL}
 
         def norm(x):
@@ -49,7 +48,7 @@ class Generator(blocks.Network):
         x = nn.relu(norm(Conv(self.width, 7, **options)(blocks.reflect(self.show(x), 3))))
         for width in (2 * self.width, 4 * self.width):
             x = self.show(nn.relu(norm(Conv(width, 3, 2, 1, **options)(x))))
-        count = (9 if self.size >= 256 else 6) if self.blocks is None else self.blocks
+        count = (9 if min(sides(self.size)) >= 256 else 6) if self.blocks is None else self.blocks
         for i in range(count):  # [n, h/4, w/4, 4 width]
             y = nn.relu(norm(Conv(4 * self.width, 3, **options)(blocks.reflect(x, 1))))
             y = blocks.dropout(y, keys, i, self.dropout)

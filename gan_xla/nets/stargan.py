@@ -4,6 +4,7 @@ import flax.linen as nn
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
+from gan_xla.images import Size, check_multiples, sides
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
@@ -23,7 +24,7 @@ class Generator(blocks.Network):
       output: "tanh", "sigmoid" or "linear".
     """
 
-    size: int = 128
+    size: Size = 128
     width: int = 64
     blocks: int = 6
     upsample: str = "transpose"
@@ -35,8 +36,7 @@ class Generator(blocks.Network):
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
         """[n, h, w, channels + labels] -> [n, h, w, channels], h and w multiples of 4."""
-        if self.size < 8 or self.size % self.size_multiple:
-            raise UserError(f"data.image_size={self.size}: this network takes multiples of {self.size_multiple} from 8")
+        check_multiples(self.size, self.size_multiple)
 
         def norm(x):
             return blocks.Norm("instance_affine")(x, batch_statistics)
@@ -64,14 +64,14 @@ class Discriminator(blocks.Network):
     """
 
     labels: int = 5
-    size: int = 128
+    size: Size = 128
     width: int = 64
     layers: int = 6
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> tuple[Array, Array]:
-        """[n, size, size, c] -> (D_src, logits [n, h, h, 1]; D_cls, logits [n, labels]), h = size / 2^layers."""
-        if self.size % 2**self.layers:
+        """[n, h, w, c] -> (D_src, logits [n, h / 2^layers, w / 2^layers, 1]; D_cls, logits [n, labels])."""
+        if any(side % 2**self.layers for side in sides(self.size)):
             raise UserError(
                 f"data.image_size={self.size}, model.discriminator.layers={self.layers}: the size must be a multiple "
                 f"of {2**self.layers}"
@@ -79,5 +79,5 @@ class Discriminator(blocks.Network):
         for i in range(self.layers):
             x = nn.leaky_relu(Conv(self.width * 2**i, 4, 2, 1)(x), 0.01)
         src = Conv(1, 3, padding=1, use_bias=False)(x)
-        cls = Conv(self.labels, self.size // 2**self.layers, use_bias=False)(x)
+        cls = Conv(self.labels, tuple(side // 2**self.layers for side in sides(self.size)), use_bias=False)(x)
         return src, cls[:, 0, 0]

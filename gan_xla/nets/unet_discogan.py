@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
-from gan_xla.errors import UserError
+from gan_xla.images import Size, check_multiples, halvings, sides
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
 
@@ -18,14 +18,15 @@ class Generator(blocks.Network):
     and on the first three up.
 
     Attributes:
-      size: height and width; below 64 pixels there are log2(size) levels.
+      size: height and width; there are fewer levels where the sides cannot be halved as often, but 4 at least (or
+        down to one pixel).
       width: channels of the first level.
       dropout: rate.
       norm: kind of `blocks.Norm`.
       channels, output: as in `encoder_decoder.Generator`.
     """
 
-    size: int = 64
+    size: Size = 64
     width: int = 64
     dropout: float = 0.5
     norm: str = "instance"
@@ -35,7 +36,7 @@ class Generator(blocks.Network):
     @property
     def levels(self) -> int:
         """Number of strided convolutions."""
-        return min(6, int(math.log2(self.size)))
+        return max(min(4, int(math.log2(max(1, min(sides(self.size)))))), min(6, halvings(self.size)))
 
     @property
     def size_multiple(self) -> int:
@@ -45,8 +46,7 @@ class Generator(blocks.Network):
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
         """[n, h, w, c] -> [n, h, w, c], h and w multiples of `size_multiple`."""
-        if self.size < 8 or self.size % self.size_multiple:
-            raise UserError(f"data.image_size={self.size}: this network takes multiples of {self.size_multiple} from 8")
+        check_multiples(self.size, self.size_multiple)
 
         def norm(x):
             return blocks.Norm(self.norm, self.axis_name)(x, batch_statistics)

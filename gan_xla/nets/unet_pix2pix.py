@@ -5,8 +5,24 @@ import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
+from gan_xla.images import Size, halvings, sides
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, ConvTranspose
+
+
+def depth(size: Size) -> int:
+    """Strided convolutions of a generator whose `levels` are None.
+
+    Raises:
+      UserError: a square that is no power of two, or a rectangle of which a side is no multiple of 16.
+    """
+    height, width = sides(size)
+    levels = halvings(size)
+    if height == width and height != 2**levels:
+        raise UserError(f"data.image_size={size}: this network takes powers of two unless levels is set")
+    if height != width and levels < 4:
+        raise UserError(f"data.image_size={size}: this network takes multiples of 16 unless levels is set")
+    return levels
 
 
 class Generator(blocks.Network):
@@ -21,7 +37,8 @@ class Generator(blocks.Network):
     Attributes:
       size: height and width of the training images.
       width: channels of the first level; they double up to 8 times that.
-      levels: number of strided convolutions; None for log2(size), down to one pixel.
+      levels: number of strided convolutions; None for down to one pixel, which takes powers of two, or of a
+        rectangle as many as both sides can be halved, 4 at least.
       dropout: rate.
       norm: kind of `blocks.Norm`.
       upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
@@ -30,7 +47,7 @@ class Generator(blocks.Network):
       output: "tanh", "sigmoid" or "linear".
     """
 
-    size: int = 256
+    size: Size = 256
     width: int = 64
     levels: int | None = None
     dropout: float = 0.5
@@ -45,14 +62,13 @@ class Generator(blocks.Network):
         """Sizes that the parameters fit, as multiples.
 
         Raises:
-          UserError: sizes that `levels` cannot halve, or no power of two where it is None.
+          UserError: sizes that `levels` cannot halve.
         """
-        levels = max(self.size, 1).bit_length() - 1 if self.levels is None else self.levels
+        levels = depth(self.size) if self.levels is None else self.levels
         if levels < 2:
             raise UserError(f"data.image_size={self.size}, model.generator.levels={self.levels}: 2 levels at least")
-        if self.size % 2**levels:
-            takes = "powers of two unless levels is set" if self.levels is None else f"multiples of {2**levels}"
-            raise UserError(f"data.image_size={self.size}: this network takes {takes}")
+        if any(side % 2**levels for side in sides(self.size)):
+            raise UserError(f"data.image_size={self.size}: this network takes multiples of {2**levels}")
         return 2**levels
 
     @nn.compact

@@ -14,7 +14,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from gan_xla import devices, gans
+from gan_xla import devices, gans, images
 from gan_xla.contract import Net
 from gan_xla.errors import UserError
 from gan_xla.labels import LabelSpace
@@ -113,7 +113,8 @@ def _configured(config: ml_collections.ConfigDict, plan: layout.Plan) -> ml_coll
     generator, size = models["generator"].network, max(file.network.size or 0 for file in models.values())
     updates = {"data.channels": generator.channels, **({"data.image_size": size} if size else {})}
     if size and config.data.load_size:  # in the same proportion
-        updates["data.load_size"] = config.data.load_size * size // config.data.image_size
+        read, seen = (max(images.sides(config.data[name])) for name in ("load_size", "image_size"))
+        updates["data.load_size"] = read * size // seen
     fields = {f"model.{role}.{name}": x for role, file in models.items() for name, x in file.network.fields.items()}
     limits.check(updates | fields)
     with config.unlocked():
@@ -212,6 +213,6 @@ def _report(workdir: epath.Path, config: ml_collections.ConfigDict, plan: layout
         print(f"note: {note}")
     where, domain = os.fspath(workdir), f" --domain={config.data.labels[0]}" if config.data.labels else ""
     data = f"--config.data.path=DIR{'' if config.data.source == 'folder' else ' --config.data.source=folder'}"
-    print(f"{where}: {config.gan} of {config.data.image_size}x{config.data.image_size} images, step 0")
+    print(f"{where}: {config.gan} of {images.shown(config.data.image_size)} images, step 0")
     print(f"translate: python -m gan_xla.main --mode=translate --workdir={where} --input=PHOTOS --output=DIR{domain}")
     print(f"train on:  python -m gan_xla.main --config={where}/config.py --workdir={where} {data}")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from gan_xla.errors import UserError
+from gan_xla.images import Size, sides
+from gan_xla.nets.unet_pix2pix import depth
 from gan_xla.published.layout import CONV, NORM, UP, File, Layer, Network, Plan, by_name, norm_kind, shape
 
 CLASSES = tuple(
@@ -81,13 +83,13 @@ def _patchgan(state: Mapping[str, np.ndarray], source: Path) -> Network:
     return Network("discriminator", fields, channels)
 
 
-def layers(role: str, fields: Mapping[str, Any], size: int) -> list[Layer]:
+def layers(role: str, fields: Mapping[str, Any], size: Size) -> list[Layer]:
     """The layers of a network as they run."""
     if fields["net"] == "resnet":
-        blocks = fields["blocks"] if fields["blocks"] is not None else 9 if size >= 256 else 6
+        blocks = fields["blocks"] if fields["blocks"] is not None else 9 if min(sides(size)) >= 256 else 6
         return _resnet_layers(blocks, bool(fields["dropout"]))
     if fields["net"] == "unet_pix2pix":
-        return _unet_layers(fields.get("levels") or size.bit_length() - 1)
+        return _unet_layers(fields.get("levels") or depth(size))
     return _patchgan_layers(fields["layers"])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gan_xla.errors import UserError
+from gan_xla.images import Size
 from gan_xla.nets.encoder_decoder import channels
 from gan_xla.published.layout import CONV, NORM, UP, File, Layer, Network, Plan, by_name, shape
 
@@ -44,7 +45,7 @@ def recognise(state: Mapping[str, np.ndarray], source: Path) -> Network:
     return Network("generator", fields, takes, size=2 ** (depth + 2))
 
 
-def layers(role: str, fields: Mapping[str, Any], size: int) -> list[Layer]:
+def layers(role: str, fields: Mapping[str, Any], size: Size) -> list[Layer]:
     """The layers of a network as they run."""
     depth = len(channels(size, fields["width"]))
     if role == "discriminator":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gan_xla.errors import UserError
+from gan_xla.images import Size
 from gan_xla.published.layout import CONV, NORM, UP, File, Layer, Network, Plan, by_name, shape
 
 CLASSES = ("model.Generator", "model.Discriminator")
@@ -31,7 +32,7 @@ def recognise(state: Mapping[str, np.ndarray], source: Path) -> Network:
     return Network("generator", fields, channels, labels=takes - channels)
 
 
-def layers(role: str, fields: Mapping[str, Any], size: int) -> list[Layer]:
+def layers(role: str, fields: Mapping[str, Any], size: Size) -> list[Layer]:
     """The layers of a network as they run."""
     if role == "discriminator":
         return [Layer(name, CONV) for name in (*(f"main.{2 * i}" for i in range(fields["layers"])), "conv1", "conv2")]

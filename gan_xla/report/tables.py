@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gan_xla import evaluation
+from gan_xla import evaluation, images
 from gan_xla.report.page import value
 from gan_xla.report.run import Run, nearest
 from gan_xla.run import environment
@@ -153,7 +153,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     data = config.data.get("name") or config.data.get("path") or config.data.get("path_a") or ""
     found = [
         ("Method", str(config.gan)),
-        ("Data", f"{config.data.source} {data}, " + (f"{size} x {size} pixels" if size else unit)),
+        ("Data", f"{config.data.source} {data}, " + (f"{images.shown(size)} pixels" if size else unit)),
         ("Steps", f"{run.step:,} of {steps:,}" + (", finished" if run.step >= steps else "")),
         ("Batch", f"{config.train.batch_size} {unit}"),
     ]

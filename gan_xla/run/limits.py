@@ -42,6 +42,10 @@ NUMBER = Rule(lambda x: 0 <= x <= FINITE, "0 or more, and finite")
 WHOLE = _whole(0, STEPS)
 COUNT = _whole(1, STEPS)
 SIDE = _whole(0, 8192)
+SIZE = Rule(
+    lambda x: len(x) == 2 and all(map(_whole(1, 8192).allows, x)) if isinstance(x, (tuple, list)) else SIDE.allows(x),
+    f"{SIDE.text}, or two from 1: (height, width)",
+)
 WIDTH = _whole(1, 65536)
 WIDTH_OR_NONE = _whole(0, 65536)
 DEPTH = _whole(0, 1000)
@@ -51,8 +55,8 @@ RATE = Rule(lambda x: 0 <= x <= 1, "0 to 1")
 # By a field's full name, where * stands for any text; other numbers follow WHOLE or NUMBER.
 RULES = {
     "seed": _whole(0, 2**32 - 1),
-    "data.image_size": SIDE,
-    "data.load_size": SIDE,
+    "data.image_size": SIZE,
+    "data.load_size": SIZE,
     "data.channels": _whole(1, 4),
     "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"

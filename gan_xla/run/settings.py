@@ -165,6 +165,9 @@ def resolve(
     """
     config = compat.renamed(config.to_dict())
     config.data.update(fields or {})
+    for name in ("image_size", "load_size"):  # a square has one way to be written
+        if isinstance(size := config.data.get(name), tuple) and len(set(size)) == 1:
+            config.data[name] = size[0]
     train = config.train
     limits.check(flat(config.to_dict()))
     if train.epochs and train.steps:

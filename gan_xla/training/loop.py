@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_xla import data, devices
 from gan_xla.contract import Gan, Pair, Phase, Tree
+from gan_xla.data.dataset import field, sizes
 from gan_xla.data.resident import Resident
 from gan_xla.run.state import TrainState, reset
 from gan_xla.training.precompile import Ahead
@@ -49,6 +50,7 @@ def batches(
     from gan_xla.data import pipeline
 
     batch_size = phase.batch_size or config.train.batch_size
+    image_size, load_size = sizes(config.data) if config.data.image_size else (None, None)
     found = pipeline.batches(
         dataset.train,
         others=[part.train for part in dataset.others],
@@ -59,8 +61,9 @@ def batches(
         origin=(phase.start, phase.rows),
         rows=devices.rows(batch_size, config.train.accumulate),
         steps_per_call=config.train.steps_per_call,
-        image_size=config.data.image_size,
-        load_size=config.data.load_size,
+        image_size=image_size,
+        load_size=load_size,
+        native=field(config.data, "fit") == "native",
         flip=config.data.flip,
         resolution=phase.resolution,
         draws=resident is not None,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import ml_collections
 
-from gan_xla import devices
+from gan_xla import devices, images
 from gan_xla.contract import Phase, Tree
 from gan_xla.run.state import create
 from gan_xla.training.loop import batches, programs
@@ -133,8 +133,8 @@ def _networks(parts: Parts) -> str:
 
 
 def _phase(parts: Parts, phase: Phase, steps: int) -> str:
-    side = phase.resolution or parts.config.data.image_size
-    size = f"{side}x{side} pixels" if side else "points"
+    size = phase.resolution or parts.config.data.image_size
+    size = f"{images.shown(size)} pixels" if size else "points"
     fading = f", fading in until {phase.fades_until:,}" if phase.fades_until > phase.start else ""
     batch = phase.batch_size or parts.config.train.batch_size
     return f"steps {phase.start:,} to {phase.start + steps:,}: {size}, batch {batch}{fading}"

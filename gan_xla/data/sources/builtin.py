@@ -68,26 +68,27 @@ KIN = {
 def load(data):
     """The data set `data.name`, one of `NAMES`.
 
-    Training images are uint8 [load_size, load_size, channels], test images
-    [image_size, image_size, channels], on `data.background` (default white);
-    4 channels are the render itself, with straight alpha. "edges2objects" pairs line
-    drawings of all chairs and cars with the images that they were drawn from. With
+    Training images are uint8 [*load_size, channels], test images [*image_size, channels], on
+    `data.background` (default white); 4 channels are the render itself, with straight alpha.
+    "edges2objects" pairs line drawings of all chairs and cars with what they were drawn from. With
     `data.labels` the two categories are the classes of one labelled source, or "front" and
     "back" are: the views within 60 degrees of either.
 
     Raises:
-      UserError: the name is unknown, or there are no such channels, labels or pairs.
+      UserError: the name is unknown, or there are no such channels, labels, pairs or crops.
     """
-    name = field(data, "name", "chairs2cars")
+    name, how = field(data, "name", "chairs2cars"), field(data, "fit", "stretch")
     if name == "gmm":
         return gmm.load(data)
+    if how == "native":
+        raise UserError("data.fit='native' crops large images; those of data.source='builtin' have 64x64 pixels")
     drawn = name == "edges2objects"
     if field(data, "paired", False) and not drawn:
         raise UserError(f"data.paired=True, but data.name={name!r} has no pairs; edges2objects has")
     image_size, load_size = sizes(data)
     background = tuple(field(data, "background", images.WHITE))
     train, test = (
-        views("chairs2cars" if drawn else name, split, size, background, channel_count(data))
+        views("chairs2cars" if drawn else name, split, size, background, channel_count(data), how)
         for split, size in (("train", load_size), ("test", image_size))
     )
     about = (
@@ -170,17 +171,18 @@ def models(name, split, domain):
     return chosen
 
 
-def views(name, split, image_size, background=images.WHITE, channels=3):
+def views(name, split, image_size, background=images.WHITE, channels=3, how="stretch"):
     """All views of both domains with their ground truth, ordered by model, then azimuth.
 
     Args:
       name: two of "chairs", "cars" and "faces", as in "chairs2cars".
       split: "train" or "test".
-      image_size: side in pixels; composed on the background at 64, then resized.
+      image_size: in pixels, height and width or one for both; composed on the background at 64, then fitted.
       background: RGB colour, 0 to 255.
       channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background.
+      how: as in `images.fit`.
     Returns:
-      dict of x_A and x_B (uint8 [n, image_size, image_size, channels]), azimuth_A and
+      dict of x_A and x_B (uint8 [n, *image_size, channels]), azimuth_A and
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
       (int64 [n], the model's number within its category).
     """
@@ -195,7 +197,7 @@ def views(name, split, image_size, background=images.WHITE, channels=3):
         pixels = pixels.reshape(-1, *pixels.shape[2:])
         if channels == 1:
             pixels = [images.luminance(image) for image in pixels]
-        result[f"x_{domain}"] = np.stack([images.resize(image, image_size) for image in pixels])
+        result[f"x_{domain}"] = np.stack([images.fit(image, image_size, how, background) for image in pixels])
         result[f"azimuth_{domain}"] = np.tile(azimuths, len(chosen))
         result[f"model_{domain}"] = np.repeat(np.asarray(chosen, np.int64), len(azimuths))
     return result

@@ -1,13 +1,15 @@
 """The user's own images, from directories.
 
 Layouts of `data.path`:
-  trainA/ trainB/ [testA/ testB/] [valA/ valB/]: a directory for each domain. With `data.paired`
-    the images of equal names belong together.
+  trainA/ trainB/ [testA/ testB/] [valA/ valB/], or train_A/ and so on, A/train/, or train/A/: a
+    directory for each domain. With `data.paired` the images of equal names belong together.
   train/ [test/ or val/] of images: side-by-side pairs, A on the left, B on the right.
     Without `data.paired` the first half of the training files gives A and the second
     half B, so that no pair is seen (as DiscoGAN's paper does).
-  train/<class>/ [test/<class>/ or val/<class>/]: `data.labels` names the classes of one
-    labelled source, or `data.domain_a` and `data.domain_b` two of them as domains.
+  images, or train/ [test/ or val/] of images, with `data.suffixes`: pairs whose names differ in
+    their ends; with `data.pairs`: pairs that a CSV lists (`gan_xla.data.pairs`).
+  train/<class>/ [test/<class>/ or val/<class>/], or <class>/: `data.labels` names the classes of
+    one labelled source, or `data.domain_a` and `data.domain_b` two of them as domains.
   images, or train/ [test/ or val/] of images or of directories of images, with the file
     `data.attributes`: `data.labels` names columns of it (`gan_xla.data.table`).
   images, or train/ [test/ or val/] of images or of directories of images, with
@@ -32,8 +34,8 @@ from gan_xla.errors import UserError
 def load(data):
     """The data set of image files that `data.path`, or `data.path_a` and `data.path_b`, hold.
 
-    Training images are uint8 [load_size, load_size, channels], test images
-    [image_size, image_size, channels]; files are decoded when they are read.
+    Training images are uint8 [*load_size, channels], test images
+    [*image_size, channels]; files are decoded when they are read.
     Keys are x_A and x_B, or x and label (float32 [c], one-hot) with `data.labels`.
 
     Raises:

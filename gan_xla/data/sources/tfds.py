@@ -47,8 +47,8 @@ class Part(NamedTuple):
 def load(data):
     """The data set `data.name`.
 
-    Training images are uint8 [load_size, load_size, channels], test images
-    [image_size, image_size, channels], decoded when they are read. Keys are x_A
+    Training images are uint8 [*load_size, channels], test images
+    [*image_size, channels], decoded when they are read. Keys are x_A
     and x_B, or x and label (float32 [c], 0 or 1) with `data.labels`.
 
     Raises:

@@ -1,5 +1,6 @@
 """Networks trained on a data set's real images, which tell what translations and samples of it show."""
 
+import math
 from typing import NamedTuple
 
 import ml_collections
@@ -75,8 +76,8 @@ def train_facer(dataset: Dataset, key: str, section: ml_collections.ConfigDict, 
     Raises:
       UserError: images that it does not take.
     """
-    size = section.image_size
-    if section.channels == 1 or size % azimuth.MULTIPLE:
+    size = images.sides(section.image_size)
+    if section.channels == 1 or any(side % azimuth.MULTIPLE for side in size):
         raise UserError(f"azimuths are read from colours at multiples of {azimuth.MULTIPLE} pixels")
     found = []
     for part in (dataset.train, dataset.test):
@@ -90,8 +91,8 @@ def train_facer(dataset: Dataset, key: str, section: ml_collections.ConfigDict, 
 
 def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, h, w, 1 or 3], evenly spread over a source, and their labels [n, k]."""
-    size = section.image_size
-    most = min(MOST, max(1, BYTES // (size**2 * section.channels)))
+    size = images.sides(section.image_size)
+    most = min(MOST, max(1, BYTES // (math.prod(size) * section.channels)))
     x, label = [], []
     for rows in Rows(source, spread(len(source), most)).chunks():
         x += [images.resize(image, size) for image in rows["x"]]  # training images may be larger

@@ -74,30 +74,41 @@ function cut({ data, width }, left, top, w, h, c) {
   return { data: result, width: w, height: h };
 }
 
+/** [width, height] of the largest window of an aspect ratio in another: gan_xla.images.files._largest. */
+function largest([w, h], [width, height]) {
+  const part = (length, some, whole) => Math.max(1, Math.floor((2 * length * some + whole) / (2 * whole)));
+  return height * w > width * h ? [width, part(width, h, w)] : [part(height, w, h), height];
+}
+
+/** The middle of an image, [width, height] pixels of it. */
+const middle = (image, [w, h], c) =>
+  cut(image, Math.floor((image.width - w) / 2), Math.floor((image.height - h) / 2), w, h, c);
+
 /** The image as the network takes it, and the window of it that is not padding: gan_xla.images.fit. */
 function fit(image, c) {
-  const { width, height } = image, size = about.size;
-  if (!size) {
-    const multiple = about.size_multiple, scale = Math.min(1, LIMIT / Math.max(width, height));
+  const given = [image.width, image.height];
+  if (!about.size) {
+    const multiple = about.size_multiple, scale = Math.min(1, LIMIT / Math.max(...given));
     const least = Math.ceil(SMALLEST / multiple);
-    const [w, h] = [width, height].map((length) => multiple * Math.max(least, Math.round((length * scale) / multiple)));
+    const [w, h] = given.map((length) => multiple * Math.max(least, Math.round((length * scale) / multiple)));
     return [resize(image, w, h, c), [0, 0, w, h]];
   }
-  if (about.fit === "crop") {
-    const side = Math.min(width, height);
-    image = cut(image, Math.floor((width - side) / 2), Math.floor((height - side) / 2), side, side, c);
+  const [high, wide] = Array.isArray(about.size) ? about.size : [about.size, about.size], size = [wide, high];
+  if (about.fit === "native") {
+    const scale = Math.max(...given.map((length, i) => size[i] / length));
+    const larger = given.map((length, i) => Math.max(size[i], Math.floor(length * scale + 0.5)));
+    return [middle(scale > 1 ? resize(image, ...larger, c) : image, size, c), [0, 0, ...size]];
   }
-  if (about.fit !== "pad") return [resize(image, size, size, c), [0, 0, size, size]];
-  const longer = Math.max(width, height);
-  const [w, h] = [width, height].map((length) => Math.max(1, Math.floor((length * size + Math.floor(longer / 2)) / longer)));
-  const left = Math.floor((size - w) / 2), top = Math.floor((size - h) / 2);
+  if (about.fit === "crop") image = middle(image, largest(size, given), c);
+  if (about.fit !== "pad") return [resize(image, ...size, c), [0, 0, ...size]];
+  const [w, h] = largest(given, size), left = Math.floor((wide - w) / 2), top = Math.floor((high - h) / 2);
   const [r, g, b] = about.background;
   const behind = channels({ data: new Uint8ClampedArray([r, g, b, 255]), width: 1, height: 1 }, c).data;
-  const padded = { data: new Uint8ClampedArray(size * size * c), width: size, height: size };
-  for (let i = 0; i < size * size; i++) padded.data.set(behind, i * c);
+  const padded = { data: new Uint8ClampedArray(wide * high * c), width: wide, height: high };
+  for (let i = 0; i < wide * high; i++) padded.data.set(behind, i * c);
   const small = resize(image, w, h, c);
   for (let y = 0; y < h; y++) {
-    padded.data.set(small.data.subarray(y * w * c, (y + 1) * w * c), ((top + y) * size + left) * c);
+    padded.data.set(small.data.subarray(y * w * c, (y + 1) * w * c), ((top + y) * wide + left) * c);
   }
   return [padded, [left, top, w, h]];
 }

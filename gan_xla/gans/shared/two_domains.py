@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from gan_xla import nets
 from gan_xla.contract import USUAL, Array, Ctx, Habit, Net, Pair, Tree
 from gan_xla.gans.shared import views
+from gan_xla.images import Size, sides
 
 Chain = tuple[str, str, str]
 
@@ -24,7 +25,7 @@ FORTH_AND_BACK: tuple[Chain, ...] = (
 
 
 def make_init(
-    generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: int, seen: int = 1
+    generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: Size, seen: int = 1
 ) -> Callable:
     """`Gan.init` of the generators in `chains` and a discriminator for each translation's domain.
 
@@ -34,7 +35,7 @@ def make_init(
       size: height and width of the images; 0 for points.
       seen: images that a discriminator sees at once, concatenated.
     """
-    space, channels = (size, size) if size else (), generator.channels
+    space, channels = sides(size) if size else (), generator.channels
     gen_names = sorted({name for _, name, _ in chains})
     disc_names = [f"D_{fake[-1]}" for fake in translations(chains)]
 
