@@ -53,6 +53,13 @@ DATA = dict(
     # images' own scale, whatever their sizes; load_size is not used).
     fit="stretch",
     flip=False,  # mirror half of the training images
+    flip_vertical=False,  # turn half of the training images upside down
+    turn=False,  # turn training images by a random number of quarter turns; squares alone
+    rotate=0.0,  # degrees; turn training images by up to as many, either way
+    scale=0.0,  # share; enlarge or shrink training images by a factor of up to 1 + scale
+    color=0.0,  # share; change brightness, contrast and saturation of training images by up to as much
+    balance=Of("gan cgan pggan stargan", False),  # show every label equally often, however many images have it
+    max_pixels=178_956_970,  # of an image; larger ones are not decoded, lest they fill the memory
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
     # Share of the training images that are held out for train.score, where the data have no split or directory val;
     # 0: it sees the test images. None: 0.05 with evaluate_every, else 0; a run keeps what it began with.

@@ -118,6 +118,9 @@ def _define(argv: list[str]) -> flags.FlagValues:
     )
     flags.DEFINE_integer("tile", 1024, "translate --size=native: larger images go in tiles of this size.", **common)
     flags.DEFINE_integer("overlap", 128, "translate --size=native: pixels that tiles share.", **common)
+    flags.DEFINE_integer(
+        "max_pixels", None, "translate: of the largest image. Default: the run's data.max_pixels.", **common
+    )
     flags.DEFINE_string("batch", "symbolic", "export: images at once, or symbolic (any number).", **common)
     flags.DEFINE_integer("opset", None, "export: version of ONNX's operators. Default: one that most know.", **common)
     flags.DEFINE_enum(
@@ -203,6 +206,7 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         size=values.size,
         tile=values.tile,
         overlap=values.overlap,
+        max_pixels=values.max_pixels,
         domain=values.domain,
         statistics=values.statistics,
         dropout=values.dropout,

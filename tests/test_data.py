@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gan_xla import data, images
-from gan_xla.data import pipeline
+from gan_xla.data import augmentation, order, pipeline
+from gan_xla.data.augmentation import Augment
 from gan_xla.data.dataset import domains, kept, labels, suggest
 from gan_xla.data.sources import builtin, gmm
 from gan_xla.errors import UserError
@@ -263,6 +264,9 @@ def test_toy_is_float32_points_under_both_names(fields):
 
 # Pipeline
 
+MIRROR = Augment(flip=True)
+EVERYTHING = Augment(flip=True, flip_vertical=True, turn=True, rotate=20.0, scale=0.2, color=0.3)
+
 
 def test_shapes_dtypes_and_row_numbers():
     points = data.Arrays(x_B=np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32))
@@ -278,23 +282,23 @@ def test_shapes_dtypes_and_row_numbers():
 
 def test_a_later_start_gives_the_tail_of_the_run():
     sources = (numbered(20, size=6), numbered(11, size=6, key="x_B"))
-    whole = drawn(sources, stop=12, image_size=4, flip=True)
-    tail = drawn(sources, start=5, stop=12, image_size=4, flip=True)
+    whole = drawn(sources, stop=12, image_size=4, augment=MIRROR)
+    tail = drawn(sources, start=5, stop=12, image_size=4, augment=MIRROR)
     for key in ("index", "x_A", "x_B"):
         np.testing.assert_array_equal(joined(whole, key)[5:], joined(tail, key))
 
 
 def test_steps_per_call_changes_the_packing_only():
     sources = (numbered(20, size=6),)
-    singly, packed = (drawn(sources, steps_per_call=k, image_size=4, flip=True) for k in (1, 4))
+    singly, packed = (drawn(sources, steps_per_call=k, image_size=4, augment=MIRROR) for k in (1, 4))
     np.testing.assert_array_equal(joined(singly, "x_A"), joined(packed, "x_A"))
     assert [len(call["x_A"]) for call in packed] == [4, 4, 2]
 
 
 def test_rows_of_all_processes_make_the_global_batch():
     sources = (numbered(20, size=6), numbered(30, size=6, key="x_B"))
-    whole = drawn(sources, image_size=4, flip=True)
-    parts = [drawn(sources, image_size=4, flip=True, rows=rows) for rows in (slice(0, 3), slice(3, 8))]
+    whole = drawn(sources, image_size=4, augment=MIRROR)
+    parts = [drawn(sources, image_size=4, augment=MIRROR, rows=rows) for rows in (slice(0, 3), slice(3, 8))]
     for key in ("index", "x_A", "x_B"):
         np.testing.assert_array_equal(joined(whole, key), np.concatenate([joined(part, key) for part in parts], axis=1))
 
@@ -307,7 +311,7 @@ def test_every_epoch_shows_every_row_once_also_across_batches():
 
 
 def test_orders_are_uniform_and_do_not_repeat():
-    orders = np.stack([pipeline._permutation(24, 0, 0, epoch) for epoch in range(2400)])
+    orders = np.stack([order.permutation(24, order.SHUFFLE, 0, 0, epoch) for epoch in range(2400)])
     assert len({tuple(order) for order in orders.tolist()}) == 2400
     counts = np.stack([np.bincount(column, minlength=24) for column in orders.T])
     assert 0.8 < ((counts - 100) ** 2 / 100).sum() / 23**2 < 1.25  # chi squared over its degrees of freedom
@@ -320,7 +324,7 @@ def test_domains_and_seeds_shuffle_independently():
 
 
 def test_crop_and_flip_vary_by_position_repeat_by_seed_and_leave_rows_whole():
-    options = {"batch_size": 20, "stop": 30, "image_size": 4, "flip": True}
+    options = {"batch_size": 20, "stop": 30, "image_size": 4, "augment": MIRROR}
     first, second = (joined(drawn((numbered(20, size=6),), **options), "x_A") for _ in range(2))
     np.testing.assert_array_equal(first, second)
     top, left, right = first[..., 0, 0, 1], first[..., 0, 0, 2].astype(int), first[..., 0, 3, 2].astype(int)
@@ -332,9 +336,9 @@ def test_crop_and_flip_vary_by_position_repeat_by_seed_and_leave_rows_whole():
 
 def test_pairs_share_crop_and_flip_and_unpaired_domains_do_not():
     array = numbered(20, size=8).read(np.arange(20))["x_A"]
-    paired = drawn((data.Arrays(x_A=array, x_B=array),), image_size=5, flip=True)
+    paired = drawn((data.Arrays(x_A=array, x_B=array),), image_size=5, augment=MIRROR)
     np.testing.assert_array_equal(joined(paired, "x_A"), joined(paired, "x_B"))
-    unpaired = drawn((data.Arrays(x_A=array), data.Arrays(x_B=array)), image_size=5, flip=True)
+    unpaired = drawn((data.Arrays(x_A=array), data.Arrays(x_B=array)), image_size=5, augment=MIRROR)
     places = [joined(unpaired, key)[..., 0, 0, 1:] for key in ("x_A", "x_B")]
     assert (places[0] == places[1]).all(-1).mean() < 0.3
 
@@ -343,13 +347,100 @@ def test_labels_travel_untouched_with_their_augmented_images():
     generator = np.random.default_rng(0)
     label = generator.integers(0, 2, (20, 3)).astype(np.float32)
     image = numbered(20, size=6).read(np.arange(20))["x_A"]
-    options = {"stop": 20, "image_size": 4, "flip": True}
+    options = {"stop": 20, "image_size": 4, "augment": MIRROR}
     calls = drawn((data.Arrays(x=image, label=label),), **options)
     found, plain = joined(calls, "x"), joined(drawn((data.Arrays(x=image),), **options), "x")
     np.testing.assert_array_equal(found, plain)
     assert found.shape == (20, 8, 4, 4, 3) and (found[..., 0, 0, 2] > found[..., 0, 3, 2]).any()
     np.testing.assert_array_equal(joined(calls, "label"), label[found[..., 0, 0, 0]])
     assert calls[0]["label"].dtype == np.float32
+
+
+def test_all_changes_are_the_same_for_every_number_of_processes_and_after_a_resume_and_for_pairs():
+    noise = np.random.default_rng(0).integers(0, 256, (20, 9, 9, 3), np.uint8)
+    options = {"image_size": 6, "augment": EVERYTHING, "stop": 6}
+    sources = (data.Arrays(x_A=noise, x_B=noise),)
+    whole = drawn(sources, **options)
+    np.testing.assert_array_equal(joined(whole, "x_A"), joined(whole, "x_B"))
+    part = drawn(sources, start=4, rows=slice(3, 8), **options)
+    np.testing.assert_array_equal(joined(part, "x_A"), joined(whole, "x_A")[4:, 3:8])
+    assert len(np.unique(joined(whole, "x_A").reshape(-1, 6 * 6 * 3), axis=0)) == 6 * 8
+
+
+def test_mirror_images_and_quarter_turns_come_equally_often():
+    image = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+    turned = [np.rot90(flipped, k) for flipped in (image[0], image[0, :, ::-1]) for k in range(4)]
+    every = Augment(flip=True, flip_vertical=True, turn=True)
+    found = joined(drawn((data.Arrays(x_A=image),), stop=100, augment=every), "x_A").reshape(-1, 2, 2, 3)
+    counts = [(found == one).all(axis=(1, 2, 3)).sum() for one in turned]
+    assert sum(counts) == 800 and min(counts) > 60 and max(counts) < 140
+    found = joined(drawn((data.Arrays(x_A=image),), stop=100, augment=Augment(flip_vertical=True)), "x_A")
+    upside = (found.reshape(-1, 2, 2, 3) == image[0, ::-1]).all(axis=(1, 2, 3))
+    assert 0.4 < upside.mean() < 0.6
+
+
+def test_a_rotation_by_a_right_angle_is_a_quarter_turn_and_a_scale_enlarges_about_the_middle():
+    noise = np.random.default_rng(0).integers(0, 256, (1, 7, 7, 3), np.uint8)
+    for share, k in ((1.0, -1), (0.0, 1), (0.5, 0)):
+        found = augmentation.warp(noise, np.array([[share, 0.5]]), Augment(rotate=90.0))
+        np.testing.assert_array_equal(found[0], np.rot90(noise[0], k))
+    slope = np.repeat(np.arange(0, 90, 10, dtype=np.uint8), 9).reshape(1, 9, 9, 1)
+    for share, step in ((1.0, 5), (0.5, 10), (0.0, 20)):
+        found = augmentation.warp(slope, np.array([[0.5, share]]), Augment(scale=1.0))[0, 3:6, 4, 0]
+        np.testing.assert_array_equal(found, [40 - step, 40, 40 + step])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_colours_change_about_their_mean_and_alpha_stays(channels):
+    x = np.random.default_rng(0).integers(100, 150, (2, 8, 8, channels), np.uint8)
+    strong = Augment(color=0.5)
+    same = augmentation.recolour(x, np.full((2, 3), 0.5), strong)
+    np.testing.assert_array_equal(same, x)
+    brighter, contrasted, grey = (
+        augmentation.recolour(x, np.full((2, 3), 0.5) + 0.5 * np.eye(3)[part], strong).astype(float)
+        for part in range(3)
+    )
+    colours = x[..., :3].astype(float)
+    np.testing.assert_allclose(brighter[..., :3].mean((1, 2, 3)), 1.5 * colours.mean((1, 2, 3)), rtol=0.01)
+    np.testing.assert_allclose(contrasted[..., :3].std((1, 2, 3)), 1.5 * colours.std((1, 2, 3)), rtol=0.01)
+    spread = grey[..., :3].std(-1).mean(), colours.std(-1).mean()
+    assert spread[0] == pytest.approx(1.5 * spread[1], rel=0.05)
+    np.testing.assert_array_equal(brighter[..., 3:], x[..., 3:])
+
+
+def test_changes_that_a_run_cannot_make_are_refused():
+    section = ml_collections.ConfigDict({"image_size": (8, 16), "turn": True})
+    with pytest.raises(UserError, match="data.turn=True needs squares"):
+        augmentation.of(section)
+    section = ml_collections.ConfigDict({"image_size": 8, "rotate": 5.0, "on_device": True})
+    with pytest.raises(UserError, match="data.rotate is done on the host; set data.on_device=False"):
+        augmentation.of(section)
+
+
+def test_balance_shows_every_label_equally_often_and_all_rows_of_each():
+    label = np.zeros((60, 5), np.float32)
+    label[:50, 0], label[50:57, 1], label[57:, 2], label[:, 4] = 1, 1, 1, 1  # one for none, one for all
+    rows = np.arange(60, dtype=np.float32)[:, None]
+    sources = (data.Arrays(x=rows, label=label), data.Arrays(target=label))
+    calls = drawn(sources, batch_size=6, stop=100, balance=True)
+    shown, found = joined(calls, "label")[..., :3], joined(calls, "x")[..., 0].astype(int)
+    np.testing.assert_array_equal(shown.sum(axis=(1,)), np.full((100, 3), 2))  # in every batch, a multiple of 3
+    np.testing.assert_array_equal(joined(calls, "label"), label[found])
+    counts = np.bincount(found.reshape(-1), minlength=60)
+    assert set(counts[:50]) == {4} and set(counts[50:57]) <= {28, 29} and set(counts[57:]) <= {66, 67}
+    targets = joined(calls, "target")[..., :3]
+    assert (targets.sum(axis=1) == 2).all() and (targets != shown).any()
+    part = drawn(sources, batch_size=6, start=40, stop=100, balance=True, rows=slice(1, 5))
+    np.testing.assert_array_equal(joined(part, "x"), joined(calls, "x")[40:, 1:5])
+    with pytest.raises(UserError, match="data.balance=True.*these data have none"):
+        drawn((data.Arrays(x=rows),), balance=True)
+
+
+def test_balance_takes_rows_without_a_label_for_one_more_group():
+    label = np.array([[1, 0], [1, 1], [0, 1], *[[0, 0]] * 20], np.float32)
+    shown = order.balanced(label, 0, 0)(np.arange(3 * 400))
+    none, first, second = (shown >= 3).mean(), np.isin(shown, [0, 1]).mean(), np.isin(shown, [1, 2]).mean()
+    assert none == pytest.approx(1 / 3) and first == pytest.approx(1 / 2) and second == pytest.approx(1 / 2)
 
 
 def test_a_domain_smaller_than_a_batch_shows_all_of_its_images_equally_often():
@@ -388,12 +479,12 @@ def test_an_error_inside_read_comes_out_as_it_was_raised_and_prints_nothing(capf
 
 def test_batches_before_an_error_are_still_given():
     rows = np.zeros((200, 2))
-    order = pipeline._permutation(200, 3, 0, 0).tolist()
+    shown = order.permutation(200, order.SHUFFLE, 0, 3, 0).tolist()
     received = []
     with pytest.raises(UserError):
         for batch in pipeline.batches((Failing(x_A=rows),), batch_size=8, seed=3, start=0, stop=25):
             received.append(batch)
-    assert len(received) == order.index(13) // 8
+    assert len(received) == shown.index(13) // 8
 
 
 def test_an_iterator_can_be_closed_early_and_no_steps_give_nothing():

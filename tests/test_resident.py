@@ -7,6 +7,7 @@ import pytest
 import gan_xla
 from gan_xla import data, devices
 from gan_xla.data import pipeline
+from gan_xla.data.augmentation import Augment
 from gan_xla.data.resident import Resident
 from gan_xla.errors import UserError
 from gan_xla.main import main
@@ -33,16 +34,18 @@ def labelled(count):
     return data.Arrays(x=images(count), label=label), data.Arrays(target=label)
 
 
+MIRROR = Augment(flip=True)
+ALL = Augment(flip=True, flip_vertical=True, turn=True)
 CASES = {
-    "unpaired, cropped and mirrored": (UNPAIRED, dict(image_size=8, flip=True)),
-    "paired, whole": (PAIRED, dict(image_size=12, flip=False)),
-    "shrunk": (PAIRED, dict(image_size=12, flip=True, resolution=4)),
-    "points": (POINTS, dict(image_size=0, flip=False)),
+    "unpaired, cropped and mirrored": (UNPAIRED, dict(image_size=8, augment=MIRROR)),
+    "paired, whole": (PAIRED, dict(image_size=12, augment=Augment())),
+    "shrunk": (PAIRED, dict(image_size=12, augment=ALL, resolution=4)),
+    "points": (POINTS, dict(image_size=0, augment=Augment())),
     "labels, three data sets in turn": (
         dataset(labelled(20), labelled(8), labelled(13)),
-        dict(image_size=8, flip=True),
+        dict(image_size=8, augment=MIRROR),
     ),
-    "seeds side by side": (UNPAIRED, dict(image_size=8, flip=True, seed=[0, 5])),
+    "seeds side by side": (UNPAIRED, dict(image_size=8, augment=MIRROR, seed=[0, 5])),
 }
 
 
@@ -56,7 +59,7 @@ def test_equal_the_hosts_batches(case, steps_per_call):
         others = [part.train for part in source.others]
         return map(devices.shard, pipeline.batches(source.train, others=others, **options, **more))
 
-    resident = Resident(source, options["image_size"], options["flip"])
+    resident = Resident(source, options["image_size"], options["augment"])
     found = resident.batches(shown(draws=True), options["start"], options.get("resolution"))
     for ours, host in zip(found, shown(), strict=True):
         assert sorted(ours) == sorted(host)
@@ -72,7 +75,7 @@ def test_data_that_do_not_fit_are_refused_before_they_are_read(monkeypatch):
 
     monkeypatch.setattr(devices, "memory", lambda: 1000)
     with pytest.raises(UserError, match=r"data.on_device: the training data take 0.0 GiB, more than half"):
-        Resident(dataset((Unread(x_A=images(20)),)), 12, False)
+        Resident(dataset((Unread(x_A=images(20)),)), 12, Augment())
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ import numpy as np
 import gan_xla
 from experiments import common
 from experiments.reliability.kills import command, newest
-from gan_xla.data import pipeline
+from gan_xla.data import order
 from gan_xla.data.sources import gmm
 from gan_xla.main import main as gan_xla_main
 
@@ -79,7 +79,7 @@ def full_disk(root: Path, straight: Path) -> list[dict]:
 @contextlib.contextmanager
 def poison(batch_size: int) -> Iterator[None]:
     """One of the toy's training points that the third step shows is not a number."""
-    shown, points = pipeline._permutation(gmm.TRAIN, 0, 0, 0)[2 * batch_size], gmm.points
+    shown, points = order.permutation(gmm.TRAIN, order.SHUFFLE, 0, 0, 0)[2 * batch_size], gmm.points
 
     def poisoned(domain: str, split: str) -> np.ndarray:
         x = points(domain, split)

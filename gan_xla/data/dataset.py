@@ -95,8 +95,8 @@ class Arrays:
 
     @property
     def labels(self):
-        """float32 [len, c] of all rows, where they have the key `label`."""
-        return self._arrays["label"]
+        """float32 [len, c] of all rows, where they have the key `label`, or `target`."""
+        return self._arrays["label" if "label" in self._arrays else "target"]
 
 
 class Subset:

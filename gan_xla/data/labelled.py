@@ -29,6 +29,11 @@ class Vectors:
     def __len__(self):
         return len(self._source)
 
+    @property
+    def labels(self):
+        """Of all rows, [len, c], as the source has them."""
+        return self._source.labels
+
     def read(self, indices, *where):
         rows = self._source.read(indices, *where)
         return {**rows, "label": self._space.place(self._number, rows["label"])}

@@ -2,31 +2,29 @@
 
 Row r of step s has the position p = s * batch_size + r. A source of n rows
 shows at position p the row number p % n of its (p // n)-th shuffle: every
-epoch shows every row once, and no remainder is dropped. Crop and flip are
-drawn from (seed, source, p). Nothing depends on the number of
+epoch shows every row once, and no remainder is dropped. Crops and what else
+becomes of images are drawn from (seed, source, p). Nothing depends on the number of
 processes, each of which takes its rows of the global batch.
 
 tf.data gives the reading threads, the order and the prefetching; which rows
 they read is decided here.
 """
 
-import functools
 import itertools
 import operator
-import threading
 
 import numpy as np
 
+from gan_xla.data import augmentation, order
 from gan_xla.errors import UserError
 from gan_xla.images import sides
 from gan_xla.tf import tf
 
 # A call can be many batches of large images; two waiting ones keep the device busy.
 PREFETCH = 2
+PLAIN = augmentation.Augment()
 
-# What a random draw is for; one word of its key.
-_SHUFFLE, _AUGMENT = 1, 2
-SHIFTS = (0, 24)  # of the bits behind a crop's top and left
+LABELLED = {"label", "target"}
 
 
 def batches(
@@ -43,7 +41,8 @@ def batches(
     image_size=None,
     load_size=None,
     native=False,
-    flip=False,
+    augment=PLAIN,
+    balance=False,
     resolution=None,
     draws=False,
 ):
@@ -62,7 +61,8 @@ def batches(
       image_size: images larger than this (height and width, or both) are cropped at random; default: no crop.
       load_size: the size that the sources' images must have; default: not checked.
       native: the sources crop, each image by its own size, and are told where.
-      flip: mirror half of the images.
+      augment: what else becomes of images.
+      balance: show every label equally often, as `order.balanced` says.
       resolution: height and width to which images are shrunk at last, by the means of
         blocks (PGGAN, appendix B); default: none.
       draws: read nothing; say what to show instead, to `gan_xla.data.resident`, which has the rows.
@@ -72,16 +72,20 @@ def batches(
       untouched, and `index` (int32 [k, n_local]), the row's number in the
       global batch. The arrays are read-only. Closing it stops the reading. With `draws` there is, in
       place of the keys of source number j, `draw_<j>` int32 [..., 4]: the row's number in its own
-      source, the crop's top and left, and whether it is mirrored.
+      source, and what `augmentation.draw` gives.
     Raises:
       UserError: a source has no rows (at once), or cannot read (from the iterator, as the source raised it).
     """
     groups = (sources, *others)
     for sources in groups:
         _check(sources, image_size, load_size)
+        if balance and not any(LABELLED & source.spec.keys() for source in sources):
+            raise UserError(
+                "data.balance=True shows every label equally often, but these data have none: set it to False"
+            )
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
     number = itertools.count()
-    form, seeds = (image_size, native, flip, resolution, draws), np.atleast_1d(seed).tolist()
+    form, seeds = (image_size, native, augment, balance, resolution, draws), np.atleast_1d(seed).tolist()
     readers = [[_readers(source, next(number), seeds, *form) for source in sources] for sources in groups]
     if draws:
         dtypes = {f"draw_{j}": np.dtype(np.int32) for j in range(len(groups[0]))}
@@ -154,91 +158,28 @@ def _readers(source, number, seeds, *form):
     return lambda positions: [np.stack(rows, axis=2) for rows in zip(*(read(positions) for read in readers))]
 
 
-def _reader(source, number, seed, image_size, native, flip, resolution, draws):
+def _reader(source, number, seed, image_size, native, augment, balance, resolution, draws):
     """A function from positions int64 [k, n] to the list of the source's arrays [k, n, ...], or of its draws."""
-    order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(source), seed, number))
-    lock = threading.Lock()  # lest neighbouring calls sort the same epoch at the same time
+    if balance and LABELLED & source.spec.keys():
+        rows = order.balanced(source.labels, seed, number)
+    else:
+        rows = order.shuffled(len(source), order.SHUFFLE, number, seed)
     size = next((shape[:2] for shape, _ in source.spec.values() if len(shape) == 3), None)
 
     def read(positions):
         flat = positions.reshape(-1)
-        epochs, within = np.divmod(flat, len(source))
-        indices = np.empty_like(flat)
-        for epoch in range(int(epochs.min()), int(epochs.max()) + 1):
-            chosen = epochs == epoch
-            with lock:
-                shuffled = order(epoch)
-            indices[chosen] = shuffled[within[chosen]]
-        # Keys of one source get equal draws, so paired images stay aligned.
-        bits = _bits(flat, _AUGMENT, number, seed)
-        places = _draw(bits, size, image_size, flip) if size else None
+
+        def random(use):  # keys of one source get equal bits, so paired images stay aligned
+            return order.bits(flat, use, number, seed)
+
+        places = augmentation.draw(random, size, image_size, augment) if size else None
         if draws:
             places = np.zeros((len(flat), 3), np.int32) if places is None else places
-            return [np.column_stack([indices, places]).astype(np.int32).reshape(*positions.shape, 4)]
-        found = source.read(indices, *([_shares(bits)] if native else []))
-        found = {key: _augment(x, places, image_size, resolution) if x.ndim == 4 else x for key, x in found.items()}
+            return [np.column_stack([rows(flat), places]).astype(np.int32).reshape(*positions.shape, 4)]
+        found = source.read(rows(flat), *([augmentation.where(random)] if native else []))
+        for key, x in found.items():
+            if x.ndim == 4:
+                found[key] = augmentation.changed(x, places, random, image_size, augment, resolution)
         return [found[key].reshape(*positions.shape, *found[key].shape[1:]) for key in source.spec]
 
     return read
-
-
-def _permutation(length, seed, number, epoch):
-    """The order int64 [length] in which one epoch shows a source's rows.
-
-    Not tf.random.experimental.index_shuffle: up to 2**16 rows it has 256
-    orders for each seed (TensorFlow 2.21), so epochs would repeat.
-    The mixer maps different counters to different bits, so there are no ties.
-    """
-    return np.argsort(_bits(np.arange(length), _SHUFFLE, number, seed, epoch))
-
-
-def _draw(bits, size, image_size, flip):
-    """Top, left and whether mirrored, int32 [n, 3], of random crops of images of a (height, width)."""
-    cut = sides(image_size or size)
-    top, left = (_below(bits, shift, length - side + 1) for shift, length, side in zip(SHIFTS, size, cut))
-    mirrored = bits >> np.uint64(63) if flip else np.zeros_like(bits)
-    return np.column_stack([top, left, mirrored]).astype(np.int32)
-
-
-def _augment(images, places, image_size, resolution):
-    """Crop and mirror of images uint8 [n, h, w, c] as `_draw` says, then shrunk."""
-    height, width = sides(image_size or images.shape[1:3])
-    if images.shape[1:3] != (height, width):
-        images = np.stack([x[y : y + height, z : z + width] for x, (y, z, _) in zip(images, places)])
-    if places[:, 2].any():
-        images = np.where(places[:, 2].astype(bool)[:, None, None, None], images[:, :, ::-1], images)
-    if resolution and images.shape[1] != resolution:
-        n, h, w, c = images.shape
-        blocks = images.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
-        images = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
-    return images
-
-
-def _drawn(bits, shift):
-    """24 of the 64 bits, from `shift` on, [n]."""
-    return (bits >> np.uint64(shift)) & np.uint64(0xFFFFFF)
-
-
-def _below(bits, shift, bound):
-    """Integers [n] in [0, bound)."""
-    return (_drawn(bits, shift) * np.uint64(bound)) >> np.uint64(24)
-
-
-def _shares(bits):
-    """Where crops lie among the places that they can have, float64 [n, 2] from 0 up to 1; as `_draw` has it."""
-    return np.stack([_drawn(bits, shift) / 2.0**24 for shift in SHIFTS], axis=1)
-
-
-def _bits(counter, *words):
-    """64 random bits (uint64 [n]) for each of int64 [n]: SplitMix64's mixer, keyed by the words.
-
-    tf.random.stateless_uniform has one seed for a whole tensor, this one for each
-    row; and numpy's Generator may draw otherwise in its next release.
-    """
-    state = counter.astype(np.uint64)
-    for word in words:
-        state = state + np.asarray([word], np.int64).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state = state ^ (state >> np.uint64(31))
-    return state

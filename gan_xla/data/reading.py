@@ -16,13 +16,14 @@ _log = logging.getLogger(__name__)
 class Form(NamedTuple):
     """What becomes of an image file: uint8 [*size, channels], size (height, width).
 
-    `fit` and `background` are as in `images.fit`.
+    `fit` and `background` are as in `images.fit`, `max_pixels` as in `images.read`.
     """
 
     size: tuple[int, int]
     channels: int
     fit: str
     background: tuple[int, int, int]
+    max_pixels: int
 
     @property
     def shape(self):
@@ -30,7 +31,7 @@ class Form(NamedTuple):
 
     def decode(self, file, name=None):
         """uint8 [h, w, channels] of a file, as `images.read` takes it and raises."""
-        return images.read(file, self.channels, self.background, name)
+        return images.read(file, self.channels, self.background, name, self.max_pixels)
 
     def fitted(self, image, where=None):
         """uint8 [*size, channels] of a decoded image; `where` is as in `images.fit`."""
@@ -48,7 +49,8 @@ def forms(data):
     if fit == "native" and field(data, "on_device", False):
         raise UserError("data.on_device keeps images of one size; data.fit='native' has many: set data.on_device=False")
     background = tuple(field(data, "background", images.WHITE))
-    return tuple(Form(size, channel_count(data), fit, background) for size in (load_size, image_size))
+    most = field(data, "max_pixels", images.MAX_PIXELS)
+    return tuple(Form(size, channel_count(data), fit, background, most) for size in (load_size, image_size))
 
 
 class Unreadable:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gan_xla import devices
 from gan_xla.contract import Array, Tree
+from gan_xla.data.augmentation import Augment
 from gan_xla.data.dataset import Dataset, Source
 from gan_xla.errors import UserError
 from gan_xla.images import Size, sides
@@ -25,19 +26,19 @@ class Resident:
 
     Args:
       dataset: what to train on; unreadable images are met here, not in training.
-      image_size, flip: as `gan_xla.data.pipeline.batches`.
+      image_size, augment: as `gan_xla.data.pipeline.batches`.
     Raises:
       UserError: the rows take more than half of a device's memory, where that is known.
     """
 
-    def __init__(self, dataset: Dataset, image_size: Size, flip: bool):
+    def __init__(self, dataset: Dataset, image_size: Size, augment: Augment):
         groups = [part.train for part in (dataset, *dataset.others)]
         _check_room(groups)
         self._rows = devices.replicate([_joined(sources) for sources in zip(*groups)])
         # A data set's rows come after those of the sets before it.
         lengths = np.asarray([[len(source) for source in group] for group in groups])
         self._before = np.cumsum(lengths, axis=0) - lengths
-        self._image_size, self._flip = image_size, flip
+        self._image_size, self._augment = image_size, augment
 
     def batches(self, draws: Iterator[Tree], first: int, resolution: int | None) -> Iterator[Tree]:
         """What the pipeline would have given, [local devices, k, n, ...], on the devices.
@@ -47,7 +48,9 @@ class Resident:
           first: the step of the first of them; data sets take turns with the steps.
           resolution: as the pipeline's.
         """
-        gather = devices.map_rows(partial(_gather, image_size=self._image_size, flip=self._flip, resolution=resolution))
+        gather = devices.map_rows(
+            partial(_gather, image_size=self._image_size, augment=self._augment, resolution=resolution)
+        )
         for batch in draws:
             steps = batch["index"].shape[1]
             turn = np.arange(first, first + steps) % len(self._before)
@@ -85,7 +88,7 @@ def _joined(sources: Sequence[Source]) -> Tree:
     return {key: np.concatenate([rows[key] for rows in read]) for key in sources[0].spec}
 
 
-def _gather(rows: Sequence[Tree], batch: Tree, image_size: Size, flip: bool, resolution: int | None) -> Tree:
+def _gather(rows: Sequence[Tree], batch: Tree, image_size: Size, augment: Augment, resolution: int | None) -> Tree:
     """Rows [N, ...] and draws [k, n, ..., 4] -> what was drawn, [k, n, ...]."""
     result = {"index": batch["index"]}
     for j, arrays in enumerate(rows):
@@ -94,18 +97,23 @@ def _gather(rows: Sequence[Tree], batch: Tree, image_size: Size, flip: bool, res
         for key, array in arrays.items():
             found = array[flat[:, 0]]
             if array.ndim == 4:
-                found = _shrunk(jax.vmap(_cropped(image_size, flip))(found, flat), resolution)
+                found = _shrunk(jax.vmap(_cut(image_size, augment))(found, flat), resolution)
             result[key] = found.reshape(*draw.shape[:-1], *found.shape[1:])
     return result
 
 
-def _cropped(size: Size, flip: bool) -> Callable[[Array, Array], Array]:
-    def crop(image, draw):
+def _cut(size: Size, augment: Augment) -> Callable[[Array, Array], Array]:
+    """`augmentation.apply` of an image and its draw, without the shrinking."""
+
+    def cut(image, draw):
         if size:
             image = jax.lax.dynamic_slice(image, (draw[1], draw[2], 0), (*sides(size), image.shape[2]))
-        return jnp.where(draw[3] > 0, image[:, ::-1], image) if flip else image
+        for chosen, bit, axis in ((augment.flip, 1, 1), (augment.flip_vertical, 2, 0)):
+            if chosen:
+                image = jnp.where(draw[3] & bit, jnp.flip(image, axis), image)
+        return jnp.stack([jnp.rot90(image, k) for k in range(4)])[draw[3] >> 2] if augment.turn else image
 
-    return crop
+    return cut
 
 
 def _shrunk(images: Array, resolution: int | None) -> Array:

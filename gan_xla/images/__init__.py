@@ -4,7 +4,7 @@
 pictures. numpy and Pillow alone, but for `ranges`.
 """
 
-from gan_xla.images.decoding import Unreadable
+from gan_xla.images.decoding import MAX_PIXELS, Unreadable
 from gan_xla.images.files import (
     APART,
     EXTENSIONS,
@@ -29,6 +29,7 @@ __all__ = [
     "APART",
     "EXTENSIONS",
     "FITS",
+    "MAX_PIXELS",
     "WHITE",
     "Size",
     "Unreadable",

@@ -16,6 +16,8 @@ from gan_xla.errors import UserError
 # Pillow knows many more, and hands some of them, such as PostScript, to other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
+MAX_PIXELS = 178_956_970  # Pillow's own limit, above which it suspects a bomb
+
 # What Pillow's decoders raise on damaged files; OSError covers truncated and unknown ones.
 _DAMAGED = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error,
@@ -39,12 +41,13 @@ class Unreadable(UserError):
     """An image file is missing, truncated, too large or no image."""
 
 
-def decode(file, name):
+def decode(file, name, max_pixels=MAX_PIXELS):
     """The pixels of an image file, upright: uint8 [h, w, 3], or [h, w, 4] with straight alpha.
 
     Args:
       file: as `images.read`, which says more.
       name: what messages call it.
+      max_pixels: the largest image that is decoded.
     Raises:
       Unreadable: the file is missing, truncated, too large or no image.
     """
@@ -53,6 +56,11 @@ def decode(file, name):
         with _quiet():
             opened = Image.open(io.BytesIO(content), formats=_FORMATS)
         with opened:
+            if opened.width * opened.height > max_pixels:
+                raise Unreadable(
+                    f"{name}: {opened.width}x{opened.height} pixels are more than max_pixels={max_pixels}; raise that "
+                    "if the file may be so large, or remove it"
+                )
             deep = ";16B" in str(opened.tile)  # known before loading only
             opened.load()
             return _pixels(_upright(opened), deep)
@@ -76,10 +84,14 @@ def _content(file, name):
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps Pillow from warning of sizes that we take, and of damage to what we do not need."""
+    """Keeps Pillow from warning of damage to what we do not need, and from a limit of its own."""
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _upright(image):

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gan_xla.errors import UserError
-from gan_xla.images.decoding import decode
+from gan_xla.images.decoding import MAX_PIXELS, decode
 from gan_xla.images.sizes import sides
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -24,19 +24,19 @@ WHITE = (255, 255, 255)
 FITS = ("stretch", "crop", "pad", "native")
 
 
-def read(file, channels=3, background=WHITE, name=None):
+def read(file, channels=3, background=WHITE, name=None, max_pixels=MAX_PIXELS):
     """Decodes an image file into 8-bit pixels, upright.
 
     EXIF orientation is applied and animated files give their first frame.
     16-bit greyscale is scaled to the nearest of 8 bits; 16-bit colour gives
-    its high bytes, which is within one level of that. Pillow's limit of pixels
-    (twice PIL.Image.MAX_IMAGE_PIXELS, 179 million) holds before anything is decoded.
+    its high bytes, which is within one level of that.
 
     Args:
       file: a PNG, JPEG, WebP, BMP or GIF file: its path, its bytes or an open binary file.
       channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha (255 where the file has none).
       background: RGB colour, 0 to 255, behind transparent pixels; 4 channels do not need it.
       name: what messages call the file; default: its path.
+      max_pixels: larger images are not decoded.
     Returns:
       uint8 [h, w, channels].
     Raises:
@@ -46,7 +46,7 @@ def read(file, channels=3, background=WHITE, name=None):
         raise ValueError(f"channels must be 1, 3 or 4, not {channels}")
     if name is None:
         name = file if isinstance(file, (str, os.PathLike)) else "image"
-    pixels = decode(file, name)
+    pixels = decode(file, name, max_pixels)
     transparent = pixels.shape[-1] == 4
     if channels == 4:
         return pixels if transparent else np.insert(pixels, 3, 255, axis=-1)

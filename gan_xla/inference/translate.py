@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 import gan_xla
 from gan_xla import images
+from gan_xla.data.dataset import field
 from gan_xla.errors import Incomplete, UserError
 from gan_xla.inference import tiling
 from gan_xla.inference.model import Model
@@ -81,6 +82,7 @@ def translate(
     size: str | None = None,
     tile: int = 1024,
     overlap: int = 128,
+    max_pixels: int | None = None,
     **options,
 ) -> None:
     """Translates a file, or the images of a directory, into PNG files of the same names in directories alike.
@@ -97,6 +99,7 @@ def translate(
         padded to what the network takes and cropped again. Default: "native" where `data.fit` is and the network
         takes any size, else "train".
       tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.inference.tiling`.
+      max_pixels: of an image; larger ones are left out. Default: the run's `data.max_pixels`.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing input, none that can be read, an output that cannot be written or would overwrite an input,
@@ -116,7 +119,7 @@ def translate(
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
             part = slice(start, start + batch)
-            read = _read(files[part], targets[part], model.config.data, unread)
+            read = _read(files[part], targets[part], model.config.data, max_pixels, unread)
             for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 images.write(target, image)
@@ -130,12 +133,15 @@ def translate(
         raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {shown}")
 
 
-def _read(files: Sequence[Path], targets: Sequence[Path], data, unread: list[str]) -> dict[Path, np.ndarray]:
+def _read(
+    files: Sequence[Path], targets: Sequence[Path], data, max_pixels: int | None, unread: list[str]
+) -> dict[Path, np.ndarray]:
     """Decoded images by their targets; why there are not all goes into `unread`."""
     read = {}
     for path, target in zip(files, targets, strict=True):
         try:
-            read[target] = images.read(path, data.channels, tuple(data.background))
+            most = max_pixels or field(data, "max_pixels", images.MAX_PIXELS)
+            read[target] = images.read(path, data.channels, tuple(data.background), max_pixels=most)
         except images.Unreadable as error:
             unread.append(str(error))
     return read

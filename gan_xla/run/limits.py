@@ -61,6 +61,10 @@ RULES = {
     "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"
     ),
+    "data.rotate": Rule(lambda x: 0 <= x <= 180, "0 to 180 degrees"),
+    "data.scale": SHARE,
+    "data.color": RATE,
+    "data.max_pixels": _whole(1, 10**12),
     "data.validation": SHARE,
     "data.exclusive": _several(
         lambda group: not isinstance(group, str) and all(isinstance(label, str) for label in group),

@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_xla import data, devices
 from gan_xla.contract import Gan, Pair, Phase, Tree
+from gan_xla.data import augmentation
 from gan_xla.data.dataset import field, sizes
 from gan_xla.data.resident import Resident
 from gan_xla.run.state import TrainState, reset
@@ -64,7 +65,8 @@ def batches(
         image_size=image_size,
         load_size=load_size,
         native=field(config.data, "fit") == "native",
-        flip=config.data.flip,
+        augment=augmentation.of(config.data),
+        balance=config.data.get("balance", False),
         resolution=phase.resolution,
         draws=resident is not None,
     )
@@ -99,7 +101,7 @@ class Loop:
         self._scorer = scorer
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
         train, shown = config.train, config.data
-        self._resident = Resident(dataset, shown.image_size, shown.flip) if shown.on_device else None
+        self._resident = Resident(dataset, shown.image_size, augmentation.of(shown)) if shown.on_device else None
         self._saves = [every for every in (train.checkpoint_every, train.keep_every, train.evaluate_every) if every]
         self._skipped, self._waited = 0, 0.0
         self._ahead, self._made, self._next = Ahead(), {}, None
