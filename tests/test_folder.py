@@ -276,14 +276,14 @@ def test_without_val_a_share_of_every_training_source_is_for_scores(tmp_path):
     a, b = save(tmp_path / "a", names), save(tmp_path / "b", names[:7])
     whole = load(path_a=str(a), path_b=str(b), load_size=9)
     dataset = validation.hold_out(whole, 0.1)
-    assert [len(source) for source in dataset.train + dataset.validation] == [82, 5, 8, 1]
+    assert [len(source) for source in dataset.train + dataset.validation] == [82, 3, 8, 3]
     for key, before, train, held in zip(("x_A", "x_B"), whole.train, dataset.train, dataset.validation):
         rows = before.read(np.arange(len(before)))[key]
         places = validation.places(len(before), 0.1)
         np.testing.assert_array_equal(train.read(np.arange(len(train)))[key], np.delete(rows, places, axis=0))
         shrunk = [images.resize(row, 8) for row in rows[places]]
         np.testing.assert_array_equal(held.read(np.arange(len(held)))[key], shrunk)
-    assert dataset.for_scores.test is dataset.validation and "8 + 1 for scores" in dataset.about
+    assert dataset.for_scores.test is dataset.validation and "8 + 3 for scores" in dataset.about
     assert dataset.test is whole.test and whole.for_scores is whole
     assert validation.hold_out(whole, 0.0).train is whole.train
     with pytest.raises(UserError, match="data.validation=0.1: .* has 1 training image of a domain"):

@@ -7,7 +7,7 @@ import pytest
 from devices import configure
 
 import gan_xla
-from gan_xla import data
+from gan_xla import data, images
 from gan_xla.errors import UserError
 from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.main import main
@@ -98,3 +98,16 @@ def test_azimuths_are_said_in_words():
 def test_a_score_that_a_run_cannot_have_is_refused_before_anything_is_written(score, message, tmp_path, capsys):
     assert _train(tmp_path / "run", 4, f"--config.train.score={score}") == 2
     assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_too_few_validation_images_are_said_before_a_run_begins(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            images.write(tmp_path / name / f"{number}.png", np.full((18, 18, 3), number, np.uint8))
+    fields = ("source=folder", f"path_a={tmp_path}/a", f"path_b={tmp_path}/b")
+    command = ["main", "--config=discogan:tiny", *(f"--config.data.{field}" for field in fields)]
+    assert main([*command, "--config.train.evaluate_every=2", f"--workdir={tmp_path}/run"]) == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "kid, AtoB: too few images: this measure needs 3 or more of each set, got 1; add images, or" in error
+    assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ from gan_xla.data.dataset import Dataset, Source, Subset
 from gan_xla.errors import UserError
 
 SHARE = 0.05  # of a new run that takes scores and does not say
+LEAST = 3  # of each source that has twice as many; some measures need as many
 STRETCHES = 8  # of each source, whose last rows are held out: classes and near-duplicates lie side by side
 
 
@@ -35,7 +36,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
 
     Args:
       dataset: as a source gives it.
-      share: of each training source, at least one row; 0 leaves the data set without.
+      share: of each training source, but three rows at least (or half of them); 0 leaves the data set without.
     Raises:
       UserError: a source has but one row.
     """
@@ -63,7 +64,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
 
 def places(count: int, share: float) -> np.ndarray:
     """The rows of `count` that are held out: the last of each of some stretches, about this share in all."""
-    stretches = min(STRETCHES, max(1, round(count * share)))
+    stretches = min(STRETCHES, max(1, min(LEAST, count // 2), round(count * share)))
     ends = np.linspace(0, count, stretches + 1).astype(np.int64)
     lengths = np.maximum(1, np.round(np.diff(ends) * share)).astype(np.int64)
     return np.concatenate([np.arange(end - length, end) for end, length in zip(ends[1:], lengths, strict=True)])

@@ -47,12 +47,14 @@ class Measure(NamedTuple):
       made, real: readers (`gan_xla.evaluation.readers`) of what the model made and of real images.
       values: from what they read to the numbers by their short names.
       asked: only taken where it is asked for by name.
+      least: images that it needs of each set.
     """
 
     made: tuple[str, ...]
     real: tuple[str, ...]
     values: Callable[[Seen], Values]
     asked: bool = False
+    least: int = 1
 
 
 def mean(x: np.ndarray) -> kernel.Estimate:
@@ -133,13 +135,17 @@ def _modes(seen: Seen) -> Values:
     }
 
 
+def _kid(seen: Seen) -> Values:
+    return {"kid": kernel.mmd2(seen.real["features"], seen.made["features"])}
+
+
 _NETWORK = (("network",), ("network",))
 _PIXELS = (("pixels",), ("pixels",))
 
 # In the order of the table.
 MEASURES = {
     "fd": Measure(*_NETWORK, _fd),
-    "kid": Measure(*_NETWORK, lambda seen: {"kid": kernel.mmd2(seen.real["features"], seen.made["features"])}),
+    "kid": Measure(*_NETWORK, _kid, least=kernel.LEAST),
     "prdc": Measure(*_NETWORK, _prdc),
     "inception_score": Measure(("network",), (), _inception_score),
     "diversity": Measure(*_PIXELS, _diversity),

@@ -95,6 +95,7 @@ class Suite:
         self.fitting = tuple(name for name in MEASURES if name in offered)
         self.metrics = self._choose(metrics, first)
         self._strict, self._seed, self._warned = metrics is not None, seed, False
+        self._check_counts()
         self._features = self._remembered = None
         if any("network" in MEASURES[name].made for name in self.metrics):
             self._features = features.load(network, path) if isinstance(network, str) else network
@@ -102,6 +103,17 @@ class Suite:
         if "lpips" in self.metrics:
             weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
         self._known, self._judges, self._facing = {}, {}, {}
+
+    def _check_counts(self) -> None:
+        """Says now that a metric which was asked for has too few images, not when a run has trained."""
+        for case in self._cases if self._strict else ():
+            for name in (name for name in self.metrics if name in case.metrics):
+                found, least = min(case.count, len(case.real)), MEASURES[name].least
+                if found < least:
+                    raise UserError(
+                        f"--metrics={name}, {case.name}: too few images: this measure needs {least} or more of each "
+                        f"set, got {found}; add images, or of a run's own scores raise data.validation"
+                    )
 
     def _choose(self, metrics: Sequence[str] | None, first: bool) -> tuple[str, ...]:
         """The names to measure, in the order of the table."""

@@ -57,7 +57,7 @@ RULES = {
     "seed": _whole(0, 2**32 - 1),
     "data.image_size": SIZE,
     "data.load_size": SIZE,
-    "data.channels": _whole(1, 4),
+    "data.channels": Rule(lambda x: x in (1, 2, 3, 4), "1 (grey), 3 (RGB), 4 (RGB and alpha), or 2 for points"),
     "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"
     ),

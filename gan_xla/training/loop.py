@@ -141,6 +141,7 @@ class Loop:
           The state, its step, and whether the run was asked to leave.
         """
         train, logs, after, asked = self._config.train, {}, start, False
+        state = devices.placed(state)
         rollbacks = int(np.max(state.rollbacks))
         shown = batches(self._config, self._dataset, phase, start, end, rollbacks, self._resident)
         for before, batch in zip(range(start, end, train.steps_per_call), self._timed(shown), strict=False):

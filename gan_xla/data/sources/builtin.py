@@ -7,6 +7,7 @@ Splits are by model, never by view, and written down in `SPLITS`. Models that
 look alike stay on one side of every split (`KIN`).
 """
 
+import functools
 import json
 from importlib import resources
 from typing import NamedTuple
@@ -186,21 +187,30 @@ def views(name, split, image_size, background=images.WHITE, channels=3, how="str
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
       (int64 [n], the model's number within its category).
     """
+    form = (images.sides(image_size), tuple(background), channels, how)
+    domains = {domain: _domain(name, split, domain, *form) for domain in "AB"}
+    return {f"{what}_{domain}": array for domain, found in domains.items() for what, array in found.items()}
+
+
+@functools.lru_cache(maxsize=8)  # training asks for them, scores do, and the report
+def _domain(name, split, domain, size, background, channels, how):
+    """`views` of one domain, read-only."""
+    category, chosen = _categories(name)["AB".index(domain)], models(name, split, domain)
     azimuths = np.asarray(_records()["azimuth_degrees"], np.float32)
-    seen = {category: rendered(category) for category in set(_categories(name))}
-    result = {}
-    for domain, category in zip("AB", _categories(name)):
-        chosen = models(name, split, domain)
-        pixels = seen[category][chosen]  # [models, 24, 64, 64, 4]
-        if channels != 4:
-            pixels = images.compose(pixels, background)
-        pixels = pixels.reshape(-1, *pixels.shape[2:])
-        if channels == 1:
-            pixels = [images.luminance(image) for image in pixels]
-        result[f"x_{domain}"] = np.stack([images.fit(image, image_size, how, background) for image in pixels])
-        result[f"azimuth_{domain}"] = np.tile(azimuths, len(chosen))
-        result[f"model_{domain}"] = np.repeat(np.asarray(chosen, np.int64), len(azimuths))
-    return result
+    pixels = rendered(category)[chosen]  # [models, 24, 64, 64, 4]
+    if channels != 4:
+        pixels = images.compose(pixels, background)
+    pixels = pixels.reshape(-1, *pixels.shape[2:])
+    if channels == 1:
+        pixels = [images.luminance(image) for image in pixels]
+    found = {
+        "x": np.stack([images.fit(image, size, how, background) for image in pixels]),
+        "azimuth": np.tile(azimuths, len(chosen)),
+        "model": np.repeat(np.asarray(chosen, np.int64), len(azimuths)),
+    }
+    for array in found.values():
+        array.flags.writeable = False
+    return found
 
 
 def archive(category):

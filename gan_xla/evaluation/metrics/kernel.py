@@ -12,6 +12,7 @@ import numpy as np
 from gan_xla.evaluation.metrics import inputs
 
 SUBSETS, SUBSET_SIZE = 100, 1000
+LEAST = 3  # rows of each set that `mmd2` needs for its error
 
 
 class Kid(NamedTuple):
@@ -95,7 +96,7 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> Estimate:
       ValueError: other shapes, or numbers that are not finite.
       UserError: fewer than 3 images in either set.
     """
-    a, b = inputs.feature_pair(a, b, least=3)
+    a, b = inputs.feature_pair(a, b, least=LEAST)
     m, n = len(a), len(b)
     own = [_own_sums(a), _own_sums(b)]
     cross = [_row_sums(a, b), _row_sums(b, a)]
