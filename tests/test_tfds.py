@@ -13,6 +13,7 @@ from PIL import Image
 
 from gan_xla import data, images
 from gan_xla.data import attributes, pipeline
+from gan_xla.data.augmentation import Augment
 from gan_xla.data.sources import builtin
 from gan_xla.data.sources.tfds import TFRecords
 from gan_xla.errors import UserError
@@ -127,7 +128,8 @@ def test_attributes_are_labels_of_every_face(celeb_a, pictures):
 
 def test_labelled_faces_go_through_the_pipeline(celeb_a):
     dataset = load("celeb_a", celeb_a, labels=("Male",), image_size=32, load_size=36, channels=1)
-    options = {"batch_size": 6, "seed": 0, "steps_per_call": 2, "image_size": 32, "load_size": 36, "flip": True}
+    options = {"batch_size": 6, "seed": 0, "steps_per_call": 2, "image_size": 32, "load_size": 36}
+    options |= {"augment": Augment(flip=True)}
     calls = list(pipeline.batches(dataset.train, start=0, stop=4, **options))
     assert calls[0]["x"].shape == (2, 6, 32, 32, 1) and calls[0]["label"].shape == (2, 6, 1)
     assert sum(call["label"].sum() for call in calls) == 12  # 4 batches of 6 are one epoch

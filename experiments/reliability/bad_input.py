@@ -65,10 +65,11 @@ class Tally:
 
 
 def _digests(directory: Path) -> dict[str, str]:
-    """What every file below a directory holds, by its path."""
+    """What every file below a directory holds, by its path; but not what Python keeps of a compiled config file."""
     return {
         os.path.join(folder, name): hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()
         for folder, _, names in os.walk(directory)
+        if Path(folder).name != "__pycache__"
         for name in names
     }
 
