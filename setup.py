@@ -27,6 +27,7 @@ setup(
         "array_record>=0.8; platform_system != 'Windows'",
         "etils[epath]",
         "flax>=0.12",
+        "imagecodecs",  # compressed TIFF, PNG of 16 bits in colours
         # tensorflow-datasets 4.9.10 downloads nothing without it and does not require it.
         "importlib_resources",
         "jax>=0.10",
@@ -41,6 +42,7 @@ setup(
         "tensorboard>=2.19",
         "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.9",
+        "tifffile",
         "tqdm",
     ],
     extras_require={
@@ -54,6 +56,8 @@ setup(
         "onnx": ["onnx>=1.18"],
         # --mode=export --format=torch and safetensors.
         "torch": ["safetensors>=0.4", "torch>=2.6"],
+        # DICOM images and NIfTI volumes.
+        "medical": ["nibabel>=5", "pydicom>=3"],
         # experiments/colab outside Colab.
         "notebooks": ["ipykernel", "nbclient"],
         "experiments": ["resvg-py", "trimesh"],

@@ -27,13 +27,17 @@ class Open(NamedTuple):
     value: Any
 
 
+PAIRED = "discogan cyclegan pix2pix"  # methods of two domains, which may differ
+
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
     # builtin: two of chairs, cars and faces, as in chairs2faces, edges2objects (pairs), gmm (points). tfds: its name.
     name="chairs2cars",
     path="",  # folder: directory in one of the layouts of gan_xla.data.folder. tfds: its data_dir, "" for the usual one
-    path_a="",  # folder: directory of domain A, with path_b in place of path
-    path_b="",  # folder: directory of domain B
+    # folder: directory of domain A, with path_b in place of path; of several, ("t1", "t2"), images of one name are the
+    # channels of one.
+    path_a=Open(""),
+    path_b=Open(""),  # folder: that of domain B
     domain_a="",  # folder: class directory that is domain A. tfds: attributes that select it, "Male=1,Eyeglasses=0"
     domain_b="",  # domain B, likewise
     attributes=Of("gan cgan pggan stargan", ""),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
@@ -45,7 +49,20 @@ DATA = dict(
     pairs="",  # folder: a CSV of pairs, first line A,B or A,B,split; paths begin at data.path, or at its directory
     suffixes=(),  # folder: ends of the names of A and of B that lie in one directory: ("_photo", "_map")
     image_size=Open(64),  # pixels of what the networks see: height and width, or (height, width); 0 for points
-    channels=3,  # 1 (grey), 3 (RGB), 4 (RGB and alpha); 2 for points
+    # 1 (grey), 3 (RGB), 4 (RGB and alpha); of files that are no pictures as many as they have; 2 for points.
+    channels=3,
+    channels_a=Of(PAIRED, int),  # those of domain A; None: `channels`
+    channels_b=Of(PAIRED, int),  # those of domain B; None: `channels`
+    # folder: type of the images' values: uint8, uint16, int16, float32. "": that of the first file; of a run that began
+    # when there were bytes alone, uint8, to which PNG files of 16 bits are scaled.
+    dtype="",
+    dtype_a=Of(PAIRED, ""),  # that of domain A; "": `dtype`
+    dtype_b=Of(PAIRED, ""),  # that of domain B; "": `dtype`
+    # folder: (low, high), the values that become the ends of the networks' range; (): 0 and 255 of uint8, else the
+    # lowest and the highest of the training images.
+    range=(),
+    range_a=Of(PAIRED, ()),  # those of domain A; (): `range`
+    range_b=Of(PAIRED, ()),  # those of domain B; (): `range`
     # Pixels to read images at, from which random crops of image_size are taken: the longer side, or (height, width);
     # 0 for image_size.
     load_size=Open(0),

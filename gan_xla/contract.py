@@ -29,6 +29,22 @@ Tree: TypeAlias = Any
 Array: TypeAlias = jax.Array
 
 
+class Values(NamedTuple):
+    """What the numbers of a domain's images are, in files and in batches.
+
+    Attributes:
+      dtype: uint8, uint16, int16 or float32.
+      low, high: the numbers that become the ends of the networks' range.
+    """
+
+    dtype: str = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+
+
+BYTES = Values()
+
+
 class Net(NamedTuple):
     """One side of the game: what the optimiser sees, and what it does not (batch statistics)."""
 
@@ -132,8 +148,8 @@ class Gan:
       grid: rows of names in batch or previews, for the sample pictures.
       preview: as generate, of the images that `grid` names; None: generate.
       value_range: range of the networks' images; None for data that are not images.
-      pool: shape [size, h, w, c] of the history of fakes that the discriminators are shown from,
-        or None for the newest alone.
+      pool: shapes [size, h, w, c] of the history of fakes that the discriminators are shown from, by the names of
+        these fakes; or None for the newest alone.
       size_multiple: image sizes that the generators take, as multiples; None: the training
         size alone.
       labels: the label vectors that the method knows, or None.
@@ -142,6 +158,7 @@ class Gan:
       length: steps of all phases; 0 where the last one has no end.
       ready: disc_stats -> bool []; whether the next phase may begin before its planned start,
         asked after a fade. None: never. The steps saved are added to the last phase.
+      values: of the images of each domain by its letter, of others by ""; `gans.build` puts them in.
     """
 
     init: Callable
@@ -158,13 +175,18 @@ class Gan:
     sample: Callable | None = None
     latent: int = 0
     draws: tuple[str, ...] = ("x",)
-    pool: tuple[int, ...] | None = None
+    pool: dict[str, tuple[int, ...]] | None = None
     preview: Callable | None = None
     labels: LabelSpace | None = None
     habit: Habit = USUAL
     phases: tuple[Phase, ...] = (Phase(),)
     length: int = 0
     ready: Callable | None = None
+    values: dict[str, Values] = dataclasses.field(default_factory=lambda: {"": BYTES})
+
+    def values_of(self, name: str) -> Values:
+        """What the numbers of a batch's images or of a fake are, by its name."""
+        return self.values.get(name[-1:], self.values[""])
 
     def schedule(self, early: int) -> tuple[Phase, ...]:
         """The phases, the present one and those to come `early` steps before their planned start."""

@@ -30,6 +30,14 @@ SINCE = {
     "data.color": 0.0,
     "data.balance": False,
     "data.max_pixels": 178_956_970,
+    "data.channels_a": None,
+    "data.channels_b": None,
+    "data.dtype": "",
+    "data.dtype_a": "",
+    "data.dtype_b": "",
+    "data.range": [],
+    "data.range_a": [],
+    "data.range_b": [],
     "optimizer.disc.clip": 0.0,
     "model.generator.levels": None,
     "model.generator.norm": "instance",
@@ -125,7 +133,7 @@ def test_a_rule_is_for_the_field_of_its_full_name_alone():
     for field, value in {
         "model.discriminator.group": 0,
         "model.generator.levels": 5000,
-        "data.joint.second.channels": 9,
+        "data.joint.second.channels": 0,
         "optimizer.disc.b1": 1.0,
     }.items():
         with pytest.raises(UserError, match=f"{field}={value} must be"):

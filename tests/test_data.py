@@ -223,7 +223,7 @@ def test_builtin_images_have_the_channels_that_are_asked_for():
     np.testing.assert_array_equal(images.compose(rgba.read(rows)["x_A"]), rgb.read(rows)["x_A"])
     luminance = rgb.read(rows)["x_A"] @ [0.299, 0.587, 0.114]
     assert np.abs(grey.read(rows)["x_A"][..., 0] - luminance).max() < 1
-    with pytest.raises(UserError, match="data.channels=2: use 1"):
+    with pytest.raises(UserError, match="data.channels=2: these data have 1"):
         data.load(section(source="builtin", name="cars2cars", channels=2))
 
 

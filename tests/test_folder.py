@@ -310,10 +310,10 @@ def test_directories_of_other_images_are_not_trained_on(tmp_path):
 def test_files_that_are_passed_over_are_counted_by_their_endings(tmp_path):
     for name in ("trainA", "trainB"):
         save(tmp_path / name, ["1.png", "2.png"])
-    for name in ("1.tif", "2.TIF", "notes", ".hidden.txt"):
+    for name in ("1.txt", "2.TXT", "notes", ".hidden.txt"):
         (tmp_path / "trainA" / name).write_text("")
     (tmp_path / "trainA" / "deeper.png.d").mkdir()
-    assert load(path=str(tmp_path)).about.endswith("test images; passed over: 2 .tif, 1 without an ending")
+    assert load(path=str(tmp_path)).about.endswith("test images; passed over: 2 .txt, 1 without an ending")
 
 
 # More layouts

@@ -18,7 +18,7 @@ def _fill(size: int, batch: int, steps: int):
         shown, pool = image_pool.query(pool, fakes, ctx)
         return pool, shown["x_AB"].ravel()
 
-    pool, shown = jax.lax.scan(step, image_pool.create(("x_AB",), (size, 1, 1, 1)), jnp.arange(steps))
+    pool, shown = jax.lax.scan(step, image_pool.create({"x_AB": (size, 1, 1, 1)}), jnp.arange(steps))
     return np.asarray(shown).ravel(), jax.device_get(pool)
 
 

@@ -133,7 +133,7 @@ def test_gif_gives_its_first_frame(tmp_path):
 def test_one_channel_is_the_luminance(tmp_path):
     Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "a.png")
     assert images.read(tmp_path / "a.png", channels=1).tolist() == [[[76]] * 2] * 2
-    with pytest.raises(ValueError, match="1, 3 or 4"):
+    with pytest.raises(images.Unreadable, match=r"a\.png: is a picture in grey or colours, not of data.channels=2"):
         images.read(tmp_path / "a.png", channels=2)
 
 
@@ -171,7 +171,7 @@ def test_a_truncated_file_is_named_in_one_line(tmp_path, extension):
 def test_missing_files_and_files_that_are_no_image_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"text\.jpg: .*\(not a PNG, JPEG, WebP, BMP or GIF image\)"):
+    with pytest.raises(UserError, match=r"text\.jpg: .*\(not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY or DICOM image\)"):
         images.read(tmp_path / "text.jpg")
     with pytest.raises(UserError, match=r"empty\.png"):
         images.read(tmp_path / "empty.png")

@@ -7,9 +7,11 @@ take. Importing this room does not import TensorFlow; only `pipeline` and the tf
 import importlib
 import pkgutil
 
+import ml_collections
+
 from gan_xla import images
 from gan_xla.data import labelled, sources
-from gan_xla.data.dataset import Arrays, Dataset, Source, field, test_batch
+from gan_xla.data.dataset import Arrays, Dataset, Source, check_bytes, field, test_batch
 from gan_xla.errors import UserError
 
 __all__ = ["Arrays", "Dataset", "Source", "load", "test_batch"]
@@ -27,7 +29,9 @@ def load(data):
     dataset = _one(data)
     if not dataset.labels:
         return dataset
-    parts = {name: _one(section) for name, section in labelled.sections(data).items() if name != "data"}
+    # Data sets that are shown in turn have one kind of values, those of the first.
+    whole = ml_collections.ConfigDict({**data.to_dict(), **dataset.fields}) if dataset.fields else data
+    parts = {name: _one(section) for name, section in labelled.sections(whole).items() if name != "data"}
     return labelled.join({"data": dataset, **parts}, data)
 
 
@@ -37,4 +41,6 @@ def _one(data):
     available = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
     if name not in available:
         raise UserError(f"data.source={name!r} is no data source; use one of: {', '.join(available)}")
+    if name != "folder":
+        check_bytes(data)
     return importlib.import_module(f"{sources.__name__}.{name}").load(data)

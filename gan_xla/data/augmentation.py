@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from gan_xla import images
-from gan_xla.data.dataset import field
+from gan_xla.data.dataset import field, of_domain, values
 from gan_xla.data.order import AUGMENT, COLOR, TURN, WARP
 from gan_xla.errors import UserError
 
@@ -41,6 +41,12 @@ def of(data: ml_collections.ConfigDict) -> Augment:
     size = field(data, "image_size", 64)
     if chosen.turn and len(set(images.sides(size))) > 1:
         raise UserError(f"data.turn=True needs squares, and data.image_size={size}; use flip and flip_vertical")
+    pictures = all(
+        one.dtype == "uint8" and of_domain(data, "channels", domain, 3) in (1, 3, 4)
+        for domain, one in values(data).items()
+    )
+    if chosen.color and not pictures:
+        raise UserError(f"data.color={chosen.color} changes grey or coloured pictures of bytes; set it to 0")
     blended = [name for name in ("rotate", "scale", "color") if getattr(chosen, name)]
     if blended and field(data, "on_device", False):
         raise UserError(f"data.{blended[0]} is done on the host; set data.on_device=False")
@@ -78,7 +84,7 @@ def draw(random: Random, size: tuple[int, int], cut: images.Size | None, augment
 def changed(
     x: np.ndarray, places: np.ndarray, random: Random, cut: images.Size | None, augment: Augment, resolution: int | None
 ) -> np.ndarray:
-    """All changes of images uint8 [n, h, w, c]: first rotated and scaled, then as `apply`, then in their colours."""
+    """All changes of images [n, h, w, c]: first rotated and scaled, then as `apply`, then in their colours."""
     if augment.rotate or augment.scale:
         x = warp(x, _parts(random(WARP), 2, 24).T / 2.0**24, augment)
     x = apply(x, places, cut, resolution)
@@ -86,7 +92,7 @@ def changed(
 
 
 def apply(x: np.ndarray, places: np.ndarray, cut: images.Size | None, resolution: int | None) -> np.ndarray:
-    """Images uint8 [n, h, w, c], cut and turned as `draw` says (first mirrored, then upside down, then turned), then
+    """Images [n, h, w, c], cut and turned as `draw` says (first mirrored, then upside down, then turned), then
     shrunk to `resolution` by the means of blocks."""
     height, width = images.sides(cut or x.shape[1:3])
     if x.shape[1:3] != (height, width):
@@ -96,7 +102,7 @@ def apply(x: np.ndarray, places: np.ndarray, cut: images.Size | None, resolution
     if resolution and x.shape[1] != resolution:
         n, h, w, c = x.shape
         blocks = x.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
-        x = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+        x = images.rounded(blocks.mean(axis=(2, 4), dtype=np.float64), x.dtype)
     return x
 
 
@@ -107,7 +113,7 @@ def _turned(image, code):
 
 
 def warp(x: np.ndarray, drawn: np.ndarray, augment: Augment) -> np.ndarray:
-    """Images uint8 [n, h, w, c], rotated and scaled about their middle as two numbers each [n, 2] from 0 to 1 say.
+    """Images [n, h, w, c], rotated and scaled about their middle as two numbers each [n, 2] from 0 to 1 say.
 
     Bilinear; what comes in at the edges is mirrored.
     """
@@ -119,7 +125,9 @@ def warp(x: np.ndarray, drawn: np.ndarray, augment: Augment) -> np.ndarray:
         matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / factor
         options = dict(offset=middle - matrix @ middle, order=1, mode="reflect", output=np.float32)
         for channel in range(x.shape[-1]):
-            out[..., channel] = np.rint(ndimage.affine_transform(image[..., channel], matrix, **options))
+            out[..., channel] = images.rounded(
+                ndimage.affine_transform(image[..., channel], matrix, **options), x.dtype
+            )
     return result
 
 

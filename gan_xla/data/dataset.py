@@ -7,9 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from gan_xla import images
+from gan_xla.contract import Values
 from gan_xla.errors import UserError
 
 ALL_LABELS = ("all",)
+# Types of images' values, and what the ends of the networks' range are where `data.range` does not say.
+RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "int16": (-32768.0, 32767.0), "float32": (0.0, 1.0)}
 # The DiscoGAN recipe holds out the last 200; small sets hold out a tenth.
 HELD_OUT, HELD_OUT_SHARE = 200, 10
 
@@ -160,12 +163,40 @@ def sizes(data):
     return image_size, load_size
 
 
-def channel_count(data):
-    """`data.channels` of a config section: 1 for greyscale, 3 for RGB, 4 for RGB with alpha."""
-    count = field(data, "channels", 3)
+def of_domain(data, name, domain, default=None):
+    """`data.<name>_a` or `data.<name>_b` of the domain A or B, or else `data.<name>`, of a config section."""
+    return field(data, f"{name}_{domain.lower()}") or field(data, name, default) or default
+
+
+def values(data):
+    """What the numbers of the images of domains A and B, and of others (""), are by a config's `data` section."""
+
+    def one(domain):
+        dtype = of_domain(data, "dtype", domain, "uint8")
+        return Values(dtype, *map(float, of_domain(data, "range", domain, RANGES[dtype])))
+
+    return {domain: one(domain) for domain in ("A", "B", "")}
+
+
+def channel_count(data, domain=""):
+    """Channels of a domain's images, where these are pictures: 1 for greyscale, 3 for RGB, 4 for RGB with alpha."""
+    count = of_domain(data, "channels", domain, 3)
     if count not in (1, 3, 4):
-        raise UserError(f"data.channels={count!r}: use 1 (greyscale), 3 (RGB) or 4 (RGB with alpha)")
+        raise UserError(
+            f"data.channels={count!r}: these data have 1 (greyscale), 3 (RGB) or 4 (RGB with alpha); other numbers are "
+            "for files of data.source='folder'"
+        )
     return count
+
+
+def check_bytes(data):
+    """Raises UserError where a config section asks a source of 8-bit images for other values."""
+    for name in ("dtype", "range"):
+        for domain in ("", "A", "B"):
+            if (value := of_domain(data, name, domain)) and value != "uint8":
+                raise UserError(
+                    f"data.{name}={value!r}: only files of data.source='folder' have other values than bytes"
+                )
 
 
 def labels(data):

@@ -96,5 +96,5 @@ def join(datasets: dict[str, Dataset], data: ml_collections.ConfigDict) -> Datas
     joint = dict(zip(list(datasets)[1:], found[1:], strict=True))
     first, *others = joined
     about = "\n".join(dataset.about for dataset in joined)
-    new_fields = {**found[0], **({"joint": joint} if joint else {})}
+    new_fields = {**datasets["data"].fields, **found[0], **({"joint": joint} if joint else {})}
     return dataclasses.replace(first, about=about, others=tuple(others), fields=new_fields)

@@ -7,7 +7,7 @@ import numpy as np
 from gan_xla import images
 from gan_xla.data import pairs, table
 from gan_xla.data.dataset import ALL_LABELS, domains, field, kept, labels, suggest
-from gan_xla.data.rows import Layout, Rows, by_name, hold_out, some
+from gan_xla.data.rows import Layout, Rows, by_name, flat, hold_out, some
 from gan_xla.errors import UserError
 
 LAYOUTS = (
@@ -107,7 +107,7 @@ def _content(directory):
     visible = [path for path in directory.iterdir() if not path.name.startswith((".", "__"))]
     above = (directory.resolve(), *directory.resolve().parents)  # a link to which would show the images again
     classes = sorted(path.name for path in visible if path.is_dir() and path.resolve() not in above)
-    return classes, any(path.suffix.lower() in images.EXTENSIONS for path in visible if path.is_file())
+    return classes, any(images.is_image(path) for path in visible if path.is_file())
 
 
 def _find(name, directory):
@@ -121,8 +121,20 @@ def _two_directories(path_a, path_b, paired):
     for name, value, other in (("path_a", path_a, "path_b"), ("path_b", path_b, "path_a")):
         if not value:
             raise UserError(f"data.{other} is set but data.{name} is not; set both")
-    files = {"x_A": _find("data.path_a", path_a), "x_B": _find("data.path_b", path_b)}
-    return Layout(hold_out(_rows(files, paired)), f"{path_a} and {path_b} (the last by name held out)")
+    files = {"x_A": stacked("data.path_a", path_a), "x_B": stacked("data.path_b", path_b)}
+    shown = (path if isinstance(path, str) else " + ".join(path) for path in (path_a, path_b))
+    return Layout(hold_out(_rows(files, paired)), f"{' and '.join(shown)} (the last by name held out)")
+
+
+def stacked(name, path):
+    """The files of a directory; of several, for every name the files of this name."""
+    if isinstance(path, str):
+        return _find(name, path)
+    found = [by_name(_find(name, part))[0] for part in path]
+    alone = sorted(set().union(*found) - set(found[0]).intersection(*found))
+    if alone:
+        raise UserError(f"{name}={path}: {len(alone)} names are not in all of these directories: {some(alone)}")
+    return [tuple(files[name] for files in found) for name in sorted(found[0])]
 
 
 def _four_directories(root, pattern, paired):
@@ -152,11 +164,12 @@ def _rows(files, paired):
 def _match(x_A, x_B):
     """(path of A, path of B) for every name, in the order of the names."""
     named = [by_name(files)[0] for files in (x_A, x_B)]
+    above = [flat(files[0])[0].parent for files in (x_A, x_B)]
     alone = sorted(named[0].keys() ^ named[1].keys())
     if alone:
         raise UserError(
-            f"data.paired=True pairs images by name, but {len(alone)} names are in only one of {x_A[0].parent} "
-            f"({len(x_A)} images) and {x_B[0].parent} ({len(x_B)}): {some(alone)}; give pairs equal names, or train "
+            f"data.paired=True pairs images by name, but {len(alone)} names are in only one of {above[0]} "
+            f"({len(x_A)} images) and {above[1]} ({len(x_B)}): {some(alone)}; give pairs equal names, or train "
             "unpaired images with data.paired=False and a method that needs no pairs, such as configs/cyclegan.py"
         )
     return [(named[0][name], named[1][name]) for name in sorted(named[0])]

@@ -68,7 +68,7 @@ def batches(
       draws: read nothing; say what to show instead, to `gan_xla.data.resident`, which has the rows.
     Returns:
       an iterator of dicts: the sources' keys [k, n_local, ...] ([k, n_local, seeds, ...]) in their own
-      dtype, where images are uint8 [k, n_local, h, w, c] and other rows pass
+      dtype, where images are [k, n_local, h, w, c] and other rows pass
       untouched, and `index` (int32 [k, n_local]), the row's number in the
       global batch. The arrays are read-only. Closing it stops the reading. With `draws` there is, in
       place of the keys of source number j, `draw_<j>` int32 [..., 4]: the row's number in its own

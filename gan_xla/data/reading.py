@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data.dataset import channel_count, field, sizes
+from gan_xla.contract import BYTES, Values
+from gan_xla.data.dataset import field, of_domain, sizes, values
+from gan_xla.data.rows import flat
 from gan_xla.errors import UserError
 
 _log = logging.getLogger(__name__)
 
 
 class Form(NamedTuple):
-    """What becomes of an image file: uint8 [*size, channels], size (height, width).
+    """What becomes of an image file: [*size, channels] of the type of its values, size (height, width).
 
     `fit` and `background` are as in `images.fit`, `max_pixels` as in `images.read`.
     """
@@ -24,22 +26,33 @@ class Form(NamedTuple):
     fit: str
     background: tuple[int, int, int]
     max_pixels: int
+    values: Values = BYTES
 
     @property
     def shape(self):
         return (*self.size, self.channels)
 
     def decode(self, file, name=None):
-        """uint8 [h, w, channels] of a file, as `images.read` takes it and raises."""
-        return images.read(file, self.channels, self.background, name, self.max_pixels)
+        """[h, w, channels] of a file, as `images.read` takes it and raises, or of a tuple of files."""
+        if not isinstance(file, tuple):
+            return self._read(file, self.channels, name)
+        planes = [self._read(path, self.channels // len(file), name) for path in file]
+        shapes = {plane.shape[:2] for plane in planes}
+        if len(shapes) > 1:
+            shown = " and ".join(sorted(map(images.shown, shapes)))
+            raise images.Unreadable(f"{file[0]}: its channels are of {shown} pixels; make them equal")
+        return np.concatenate(planes, axis=-1)
+
+    def _read(self, file, channels, name):
+        return images.read(file, channels, self.background, name, self.max_pixels, self.values.dtype)
 
     def fitted(self, image, where=None):
-        """uint8 [*size, channels] of a decoded image; `where` is as in `images.fit`."""
-        return images.fit(image, self.size, self.fit, self.background, where)
+        """[*size, channels] of a decoded image; `where` is as in `images.fit`."""
+        return images.fit(image, self.size, self.fit, self.background, where, self.values.low)
 
 
-def forms(data):
-    """The forms of the training and the test images of a config section.
+def forms(data, domain=""):
+    """The forms of the training and the test images of a domain of a config section.
 
     Raises:
       UserError: a field has a value that it cannot have.
@@ -50,7 +63,12 @@ def forms(data):
         raise UserError("data.on_device keeps images of one size; data.fit='native' has many: set data.on_device=False")
     background = tuple(field(data, "background", images.WHITE))
     most = field(data, "max_pixels", images.MAX_PIXELS)
-    return tuple(Form(size, channel_count(data), fit, background, most) for size in (load_size, image_size))
+    channels, path = of_domain(data, "channels", domain, 3), of_domain(data, "path", domain, "")
+    parts = len(path) if isinstance(path, tuple) else 1
+    if channels % parts:
+        raise UserError(f"data.channels={channels}: cannot be shared among the {parts} directories {', '.join(path)}")
+    more = (channels, fit, background, most, values(data)[domain])
+    return tuple(Form(size, *more) for size in (load_size, image_size))
 
 
 class Unreadable:
@@ -75,30 +93,58 @@ class Unreadable:
         _log.warning("%s; the next image takes its place (%d of at most %d)", reason, count, self._limit)
 
 
+class Outside:
+    """The distinct images with values beyond the ends that stand for the networks' range."""
+
+    def __init__(self):
+        self._names = set()
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._names)
+
+    def look(self, name, image, values):
+        """Warns of the first one, the tenth, the hundredth and so on."""
+        if values == BYTES or not (beyond := int(((image < values.low) | (image > values.high)).sum())):
+            return
+        with self._lock:
+            if name in self._names:
+                return
+            self._names.add(name)
+            count = len(self._names)
+        if count == 10 ** (len(str(count)) - 1):
+            _log.warning(
+                "%s: %d of %d values lie outside data.range, %g to %g, and count as the nearer end (%d image%s so far)",
+                name, beyond, image.size, values.low, values.high, count, "s" if count > 1 else "",
+            )  # fmt: skip
+
+
 class Images:
     """A source of images, decoded when they are read.
 
     Args:
       keys: the keys of one row's images.
       items: one for each row: what `decode` needs to find it.
-      decode: a function from an item to its images uint8 [h, w, c], one for
+      decode: a function from an item to its images [h, w, c], one for
         each key; it raises `images.Unreadable` for what is damaged.
-      form: the `Form` of the images.
+      forms: the `Form` of the images, by key.
       bad: the data set's `Unreadable`.
       labels: bool [n, c], given as float32 [c] under the key `label`; default: no such key.
+      outside: the data set's `Outside`.
     """
 
-    def __init__(self, keys, items, decode, form, bad, labels=None):
+    def __init__(self, keys, items, decode, forms, bad, labels=None, outside=None):
         self._keys = keys
         self._items = items
         self._decode = decode
-        self._form = form
+        self._forms = [forms[key] for key in keys]
+        self._outside = outside or Outside()
         self._bad = bad
         self._labels = labels
 
     @property
     def spec(self):
-        spec = {key: (self._form.shape, np.dtype(np.uint8)) for key in self._keys}
+        spec = {key: (form.shape, np.dtype(form.values.dtype)) for key, form in zip(self._keys, self._forms)}
         if self._labels is not None:
             spec["label"] = (self._labels.shape[1:], np.dtype(np.float32))
         return spec
@@ -129,13 +175,17 @@ class Images:
                 reason = str(error)
                 self._bad.add(reason)
             else:
-                return place, [self._form.fitted(image, where) for image in decoded]
+                return place, [form.fitted(image, where) for form, image in zip(self._forms, decoded, strict=True)]
         raise UserError(f"none of the {len(self)} images can be read; replace them; the last one: {reason}")
 
     def _decoded(self, place):
-        decoded = self._decode(self._items[place])
+        item = self._items[place]
+        decoded = self._decode(item)
         shapes = {image.shape[:2] for image in decoded}
-        if self._form.fit == "native" and len(shapes) > 1:
+        for number, (form, image) in enumerate(zip(self._forms, decoded, strict=True)):
+            file = item[number] if isinstance(item, tuple) else item
+            self._outside.look(flat(file)[0], image, form.values)
+        if self._forms[0].fit == "native" and len(shapes) > 1:
             shown = " and ".join(sorted(map(images.shown, shapes)))
-            raise images.Unreadable(f"{self._items[place][0]}: a pair of {shown}; data.fit='native' needs equal sizes")
+            raise images.Unreadable(f"{flat(item)[0]}: a pair of {shown}; data.fit='native' needs equal sizes")
         return decoded

@@ -122,4 +122,5 @@ def _shrunk(images: Array, resolution: int | None) -> Array:
     n, h, w, c = images.shape
     blocks = images.reshape(n, resolution, h // resolution, resolution, w // resolution, c)
     # Exact in float32: sums of bytes over blocks of a power of two, up to 256x256.
-    return jnp.rint(blocks.astype(jnp.float32).mean(axis=(2, 4))).astype(jnp.uint8)
+    means = blocks.astype(jnp.float32).mean(axis=(2, 4))
+    return jnp.rint(means).astype(images.dtype) if jnp.issubdtype(images.dtype, jnp.integer) else means

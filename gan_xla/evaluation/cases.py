@@ -10,13 +10,14 @@ import ml_collections
 import numpy as np
 
 from gan_xla import images
-from gan_xla.contract import Gan
+from gan_xla.contract import BYTES, Gan, Values
 from gan_xla.data.dataset import Dataset, Source, Subset
 from gan_xla.errors import UserError
 from gan_xla.evaluation import heldout
 from gan_xla.evaluation.features import chunks
 from gan_xla.evaluation.metrics import inputs
 from gan_xla.evaluation.metrics.sliced_wasserstein import SMALLEST
+from gan_xla.images.ranges import window
 from gan_xla.inference.model import CHUNK, Model
 
 FEATURES = ("fd", "kid", "prdc")
@@ -24,7 +25,8 @@ PAIRS = ("l1", "psnr", "ssim", "ms_ssim", "lpips")
 
 
 class Batch(NamedTuple):
-    """What a model made of one chunk: uint8 [n, h, w, 1 or 3], or points [n, 2].
+    """What a model made of one chunk: uint8 [n, h, w, c], or float32 where images are no bytes: shares of 255 of the
+    way from one end of their range to the other; or points [n, 2].
 
     Attributes:
       start: number of its first row.
@@ -74,6 +76,7 @@ class Case:
       key: of `real`'s rows.
       metrics: what of it can be measured, by the names of `gan_xla.evaluation.measures`.
       background: RGB colour that images with alpha are laid on before anything is measured.
+      values: what the numbers are of what it translates, and of what it makes.
       labelled: number of the data set whose labels are asked for.
     """
 
@@ -85,20 +88,32 @@ class Case:
     metrics: tuple[str, ...]
     background: tuple[int, int, int] = images.WHITE
     labelled: int | None = None
+    values: tuple[Values, Values] = (BYTES, BYTES)
 
     def batches(self, model: Model, back: bool) -> Iterator[Batch]:
         """All that the model makes, a bounded number at a time."""
         for numbers, kept in chunks(self.count, CHUNK) if self.count else ():
             fields = self.draw(model, numbers, back)
-            yield Batch(int(numbers[0]), **{name: self._visible(x)[:kept] for name, x in fields.items()})
+            seen = {name: self._seen(x, self.values[name not in ("source", "back")]) for name, x in fields.items()}
+            yield Batch(int(numbers[0]), **{name: x[:kept] for name, x in seen.items()})
 
     def reals(self, most: int | None = None) -> Iterator[np.ndarray]:
         """The real images, or at most so many of them evenly spread, a bounded number at a time."""
         rows = self.real if most is None else self.real.spread(most)
-        return (self._visible(row[self.key]) for row in rows.chunks())
+        return (self._seen(row[self.key], self.values[1]) for row in rows.chunks())
 
-    def _visible(self, x: np.ndarray) -> np.ndarray:
-        return images.compose(x, self.background) if x.ndim == 4 and x.shape[-1] == 4 else x
+    def shown(self) -> str:
+        """What feature networks, judges and pictures show of its images, where that is not all of them."""
+        (*_, count), values = self.real.spec[self.key][0], self.values[1]
+        parts = [] if values == BYTES else [f"256 levels from {values.low:g} to {values.high:g}"]
+        kept = 1 if count == 2 else 3 if count > 4 or (count == 4 and values != BYTES) else count
+        parts += [f"the first {kept} of {count} channels"] if kept < count else []
+        return f"{self.name}: networks are shown {', '.join(parts)}" if parts else ""
+
+    def _seen(self, x: np.ndarray, values: Values) -> np.ndarray:
+        if x.ndim < 4 or values != BYTES:
+            return window(x, values) if x.ndim == 4 else x
+        return images.compose(x, self.background) if x.shape[-1] == 4 else x
 
 
 def of(
@@ -152,7 +167,7 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
         reverse = f"{target[-1]}to{source[-1]}"
         back = reverse if reverse in gan.directions else None
         rows = Rows(rows, spread(len(rows), num))
-        known = all(getattr(source, "azimuths", None) is not None for source in (rows, real))
+        known = all(getattr(part, "azimuths", None) is not None for part in (rows, real))
         metrics = (*FEATURES, "sharpness", *(["cycle"] if back else []), *(PAIRS if pairs else []))
         metrics = (*metrics, *(["azimuth"] if known else []))
         cases.append(
@@ -163,6 +178,7 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
+                values=(gan.values_of(source), gan.values_of(target)),
             )
         )
     return cases
@@ -208,6 +224,7 @@ def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
                     key="x",
                     metrics=(*FEATURES, "sharpness", "cycle", *(["asked"] if len(labels.labels) > 1 else [])),
                     labelled=number,
+                    values=(gan.values_of("x"),) * 2,
                 )
             )
     return cases
@@ -244,6 +261,7 @@ def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
         key=drawn,
         metrics=(*metrics, *(["swd"] if powers else []), *(["asked"] if labels and len(labels.domains) > 1 else [])),
         labelled=None if labels is None else 0,
+        values=(gan.values_of(drawn),) * 2,
     )
 
 

@@ -70,7 +70,7 @@ def evaluate(
         found = suite.measure(model)
         results[str(model.step)] = {f"{name} of {input}" if input else name: x for name, x in found.items()}
         _write(root, results, suite)
-    print(f"{dataset.about}\n\n{table(results)}\n\nin {root / FILE}")
+    print(f"{dataset.about}{suite.shown}\n\n{table(results)}\n\nin {root / FILE}")
     return _records(results)
 
 

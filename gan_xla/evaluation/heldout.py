@@ -19,9 +19,9 @@ SIDES = ("x_A", "x_B")
 
 def _images(section, keys: Sequence[str], items: list[tuple[Path, ...]], labels: np.ndarray | None = None) -> Images:
     """Files as test images of the config's `data` section."""
-    _, form = forms(section)
+    made = {key: forms(section, key[2:])[1] for key in keys}
     bad = Unreadable(field(section, "max_unreadable", 10))
-    return Images(keys, items, lambda paths: [form.decode(path) for path in paths], form, bad, labels)
+    return Images(keys, items, lambda files: [made[key].decode(f) for key, f in zip(keys, files)], made, bad, labels)
 
 
 def pairs(section: ml_collections.ConfigDict, dataset: Dataset) -> Source | None:

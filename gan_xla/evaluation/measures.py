@@ -64,8 +64,9 @@ def mean(x: np.ndarray) -> kernel.Estimate:
     return kernel.Estimate(float(x.mean()), float(error))
 
 
-def _means(*names: str) -> Callable[[Seen], Values]:
-    return lambda seen: {name: mean(seen.made[name]) for name in names}
+def _means(name: str, *others: str) -> Callable[[Seen], Values]:
+    """Of a column, and of others where they are there."""
+    return lambda seen: {x: mean(seen.made[x]) for x in (name, *(other for other in others if other in seen.made))}
 
 
 def moments(features: np.ndarray) -> frechet.Moments:

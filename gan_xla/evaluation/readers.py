@@ -11,6 +11,7 @@ from gan_xla.evaluation.judges import Judge
 from gan_xla.evaluation.metrics import similarity
 from gan_xla.evaluation.metrics.sharpness import sharpness
 from gan_xla.evaluation.remembered import Remembered
+from gan_xla.images import visible
 
 Arrays = dict[str, np.ndarray]
 SIMILARITIES = ("l1", "psnr", "ssim", "ms_ssim")
@@ -69,17 +70,17 @@ def of_made(
     taps = {} if features is None else {"features": features.tap, **({"logits": features.logits_tap} if logits else {})}
 
     def network(batch):
-        outputs = features.outputs(batch.fake, *taps.values())
+        outputs = features.outputs(visible(batch.fake), *taps.values())
         return {name: outputs[tap] for name, tap in taps.items()}
 
     known = {
         "network": network,
-        "sharpness": lambda b: {"sharpness": sharpness(b.fake)},
-        "pixels": lambda b: {"pixels": b.fake[: max(0, held - b.start)]},
+        "sharpness": lambda b: {"sharpness": sharpness(visible(b.fake))},
+        "pixels": lambda b: {"pixels": visible(b.fake[: max(0, held - b.start)])},
         "points": lambda b: {"points": b.fake},
         "cycle": lambda b: {"cycle": similarity.l1(b.back, b.source)},
-        "asked": lambda b: {"asked": judge.agrees(b.fake, b.asked)},
-        "azimuth": lambda b: {"azimuth": facing(b.fake), "azimuth_true": b.azimuth},
+        "asked": lambda b: {"asked": judge.agrees(visible(b.fake), b.asked)},
+        "azimuth": lambda b: {"azimuth": facing(visible(b.fake)), "azimuth_true": b.azimuth},
         "lpips": _similar("lpips", _lpips),
         **{name: _similar(name, getattr(similarity, name)) for name in SIMILARITIES},
     }
@@ -87,17 +88,27 @@ def of_made(
 
 
 def of_real(names: Iterable[str], features: Remembered | None) -> dict:
-    """Readers of real images uint8 [n, h, w, c]; without "pixels", of which only some are read."""
-    known = {"network": lambda x: {"features": features(x)}, "sharpness": lambda x: {"sharpness": sharpness(x)}}
+    """Readers of real images [n, h, w, c], as a `Batch` has them; without "pixels", of which only some are read."""
+    known = {
+        "network": lambda x: {"features": features(visible(x))},
+        "sharpness": lambda x: {"sharpness": sharpness(visible(x))},
+    }
     return {name: known[name] for name in names if name != "pixels"}
 
 
 def _similar(name: str, measure: Callable) -> Callable[[Batch], Arrays]:
     """To the truth, of what was made and of what it was made from."""
-    return lambda b: {name: measure(b.fake, b.truth), f"{name}_input": measure(b.source, b.truth)}
+
+    def read(batch):
+        found = {name: measure(batch.fake, batch.truth)}
+        if batch.source.shape == batch.truth.shape:  # of other channels nothing can be said
+            found[f"{name}_input"] = measure(batch.source, batch.truth)
+        return found
+
+    return read
 
 
 def _lpips(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if min(x.shape[1:3]) < stlpips.SMALLEST:
         raise UserError(f"images of {x.shape[1]}x{x.shape[2]} pixels are too small: it needs {stlpips.SMALLEST} a side")
-    return stlpips.distance(x, y)
+    return stlpips.distance(visible(x), visible(y))

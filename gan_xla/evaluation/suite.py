@@ -127,6 +127,11 @@ class Suite:
         return tuple(name for name in self.fitting if name in (usual if metrics is None else metrics))
 
     @property
+    def shown(self) -> str:
+        """What networks are shown of images that are not pictures of bytes; a line for each case."""
+        return "".join(f"\n{line}" for line in dict.fromkeys(case.shown() for case in self._cases) if line)
+
+    @property
     def network(self) -> str | None:
         """The feature network's name, where one is used."""
         return self._features and self._features.name
@@ -220,7 +225,7 @@ class Suite:
             asked = readers.of_real(names, self._remembered)
             columns = readers.read(asked, case.reals() if asked else (), bar.update)
             if "pixels" in names and len(case.real):
-                columns["pixels"] = np.concatenate(list(case.reals(self._held(case))))
+                columns["pixels"] = images.visible(np.concatenate(list(case.reals(self._held(case)))))
             self._known[case.name] = columns
         return self._known[case.name]
 

@@ -10,6 +10,7 @@ from jax import export
 
 import gan_xla
 from gan_xla import images
+from gan_xla.contract import BYTES
 from gan_xla.inference.model import Model
 from gan_xla.labels import LabelSpace
 from gan_xla.nets import convolution
@@ -39,8 +40,8 @@ class Program(NamedTuple):
 def make(model: Model, direction: str | None, batch: int | None, size: int | None, *, plain: bool = True) -> Program:
     """The program of a model.
 
-    Images are bytes, uint8 [batch, height, width, channels], as `Model.translate` takes and gives them; noise and
-    label vectors are float32 inputs, which `about` describes.
+    Images are [batch, height, width, channels] of their own type, mostly bytes, as `Model.translate` takes and gives
+    them; noise and label vectors are float32 inputs, which `about` describes.
 
     Args:
       model: what to export.
@@ -56,7 +57,8 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
     if model.latent:
         kinds = {"noise": ((model.latent,), np.float32)}
     elif config.data.image_size:
-        kinds = {"image": ((height, width, config.data.channels), np.uint8)}
+        source = f"x_{direction[0]}" if direction else "x"
+        kinds = {"image": ((height, width, model.channels(source)), np.dtype(model.values(source).dtype))}
     else:
         kinds = {"points": ((2,), np.float32)}
     kinds |= {"label": ((labels.size,), np.float32)} if labels else {}
@@ -81,9 +83,12 @@ def describe(model: Model, direction: str | None, size: int | None) -> dict[str,
     data, labels = model.config.data, model.labels
     about = {"gan_xla": gan_xla.__version__, "method": model.config.gan, "step": model.step, "direction": direction}
     if data.image_size:
+        source, made = (f"x_{direction[0]}", f"x_{direction[-1]}") if direction else ("x", "x")
         about |= {
-            "images": "uint8 [batch, height, width, channels], 0 to 255",
-            "channels": {1: "grey", 3: "RGB", 4: "RGBA, alpha straight"}[data.channels],
+            "images": _kind(model, source),
+            "channels": _colours(model, source),
+            **({"made": _kind(model, made)} if _kind(model, made) != _kind(model, source) else {}),
+            **({"made_channels": _colours(model, made)} if _colours(model, made) != _colours(model, source) else {}),
             "size": size,
             "size_multiple": model.size_multiple,
             "fit": data.fit,
@@ -97,6 +102,17 @@ def describe(model: Model, direction: str | None, size: int | None) -> dict[str,
         about["label"] = f"float32 [batch, {labels.size}]: 1 in the columns of the labels meant, all of one set"
         about["labels"] = [_labels(labels, number) for number in range(len(labels.sets))]
     return about
+
+
+def _kind(model: Model, name: str) -> str:
+    values = model.values(name)
+    return f"{values.dtype} [batch, height, width, channels], {values.low:g} to {values.high:g}"
+
+
+def _colours(model: Model, name: str) -> str:
+    channels, bytes_ = model.channels(name), model.values(name) == BYTES
+    known = {1: "grey", 3: "RGB", 4: "RGBA, alpha straight"} if bytes_ else {1: "grey", 3: "RGB"}
+    return known.get(channels, f"{channels} numbers")
 
 
 def _labels(space: LabelSpace, number: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
+from gan_xla.contract import BYTES
 from gan_xla.errors import UserError
 from gan_xla.export import npm, onnx, program
 from gan_xla.inference.model import Model
@@ -29,9 +30,12 @@ def write(
     Raises:
       UserError: a model that draws from noise, or of points or transparent images; no npm to fetch the runtime with.
     """
-    channels = model.config.data.channels if model.config.data.image_size else 0
-    if model.latent or channels not in (1, 3):
-        raise UserError("--format=web: the page translates grey and colour images; use --format=onnx for this model")
+    ends = (*"AB",) if model.directions else ("x",)
+    kinds = {(model.channels(end), model.values(end)) for end in ends} if model.config.data.image_size else set()
+    if model.latent or kinds not in ({(1, BYTES)}, {(3, BYTES)}):
+        raise UserError(
+            "--format=web: the page translates bytes, all grey or all in colours; use --format=onnx for this model"
+        )
     if batch not in (None, 1):
         raise UserError(f"--batch={batch}: the page of --format=web takes one image at a time; leave --batch out")
     names = [direction] if direction else model.directions or [None]

@@ -3,12 +3,14 @@
 What several share lives in `shared`. Nothing here knows of data, devices, optimisers or runs.
 """
 
+import dataclasses
 import importlib
 import pkgutil
 
 import ml_collections
 
 from gan_xla.contract import Gan
+from gan_xla.data.dataset import values
 from gan_xla.errors import UserError
 from gan_xla.gans.shared.guard import guarded
 
@@ -30,7 +32,8 @@ def build(config: ml_collections.ConfigDict, axis_name: str | None = None) -> Ga
         raise UserError(f"gan={config.gan!r} is unknown; use one of {', '.join(names)}")
     method = importlib.import_module(f"{__name__}.{config.gan}")
     try:
-        return guarded(method.build(config, axis_name=axis_name), config.gan)
+        gan = guarded(method.build(config, axis_name=axis_name), config.gan)
+        return dataclasses.replace(gan, values=values(config.data))
     except AttributeError as error:
         if not (error.args and isinstance(error.args[0], KeyError)):  # so ConfigDict says that it has no such field
             raise

@@ -63,17 +63,19 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     value_range = blocks.OUTPUTS[generator.output][1]
     view = views.make_view(loss.augment, value_range)
     penalty = losses.penalty(loss, discriminator.norm)
+    judged = two_domains.translations(chains)
+    pool = {fake: (pool_size, *sides(size), two_domains.channels_of(generator, fake)) for fake in judged}
     return Gan(
         init=two_domains.make_init(generator, discriminator, chains, size),
         generate=two_domains.make_generate(generator, chains),
         disc_loss=two_domains.make_disc_loss(discriminator, disc_terms, loss.disc_weight, view, penalty),  # equation 1
         gen_loss=_gen_loss(discriminator, view, loss),
         translate=two_domains.make_translate(generator),
-        judged=two_domains.translations(chains),
+        judged=judged,
         turns=tuple(config.train.turns),
         directions=two_domains.directions(chains),
         grid=two_domains.grid(chains),
         value_range=value_range,
         size_multiple=generator.size_multiple,
-        pool=(pool_size, *sides(size), generator.channels) if pool_size else None,
+        pool=pool if pool_size else None,
     )

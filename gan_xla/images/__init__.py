@@ -1,29 +1,17 @@
-"""Images on disk and in memory: `files` reads, fits and writes them, `decoding` is Pillow kept quiet and strict.
+"""Images on disk and in memory: `files` finds and reads them, `fitting` brings them to a size, `writing` writes them.
 
-`sizes` are one number or two, `ranges` lies between bytes and the numbers that networks take, `grids` draws sample
-pictures. numpy and Pillow alone, but for `ranges`.
+`decoding` is Pillow kept quiet and strict, `arrays` and `slices` read what is no picture; `sizes` are one number or
+two, `ranges` lies between images' numbers and those that networks take, `colours` are what people see, `grids` draws
+sample pictures.
 """
 
+from gan_xla.images.colours import WHITE, compose, luminance, visible
 from gan_xla.images.decoding import MAX_PIXELS, Unreadable
-from gan_xla.images.files import (
-    APART,
-    EXTENSIONS,
-    FITS,
-    WHITE,
-    check_fit,
-    compose,
-    encode,
-    find,
-    fit,
-    inside,
-    luminance,
-    output,
-    read,
-    resize,
-    unfit,
-    write,
-)
+from gan_xla.images.files import APART, EXTENSIONS, find, inside, is_image, read
+from gan_xla.images.fitting import FITS, check_fit, fit, resize, rounded, unfit
 from gan_xla.images.sizes import Size, check_multiples, halvings, shown, sides
+from gan_xla.images.slices import of as slices_of
+from gan_xla.images.writing import encode, ending, output, write
 
 __all__ = [
     "APART",
@@ -37,16 +25,21 @@ __all__ = [
     "check_multiples",
     "compose",
     "encode",
+    "ending",
     "find",
     "fit",
     "halvings",
     "inside",
+    "is_image",
     "luminance",
     "output",
     "read",
     "resize",
+    "rounded",
     "shown",
     "sides",
+    "slices_of",
     "unfit",
+    "visible",
     "write",
 ]

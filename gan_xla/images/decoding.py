@@ -1,20 +1,22 @@
-"""Image files into pixels: Pillow's decoders, kept to our formats, quiet, and clear about what is wrong."""
+"""Image files into pixels: Pillow's decoders, kept to our formats, quiet, and clear about what is wrong.
 
-import contextlib
+What is no picture of bytes goes to `arrays` and `slices`.
+"""
+
 import io
 import os
 import struct
-import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from gan_xla.errors import UserError
+from gan_xla.images import arrays, slices
+from gan_xla.images.quiet import quiet
 
 # Pillow knows many more, and hands some of them, such as PostScript, to other programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 MAX_PIXELS = 178_956_970  # Pillow's own limit, above which it suspects a bomb
 
@@ -34,26 +36,50 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_filters = threading.Lock()  # warnings.catch_warnings changes them for all threads
-
 
 class Unreadable(UserError):
     """An image file is missing, truncated, too large or no image."""
 
 
-def decode(file, name, max_pixels=MAX_PIXELS):
-    """The pixels of an image file, upright: uint8 [h, w, 3], or [h, w, 4] with straight alpha.
+def decode(file, name, max_pixels=MAX_PIXELS, deep=False):
+    """The pixels of an image file, upright, and whether they are a picture's.
 
     Args:
       file: as `images.read`, which says more.
       name: what messages call it.
       max_pixels: the largest image that is decoded.
+      deep: whether PNG of 16 bits keeps them.
+    Returns:
+      (uint8, or uint16, [h, w, 3], or [h, w, 4] with straight alpha, True); or ([h, w, c] of numbers, False).
     Raises:
       Unreadable: the file is missing, truncated, too large or no image.
     """
+    if (found := slices.volume(file)) and os.path.isfile(found[0]):
+        return _guarded(lambda most: slices.read(*found, most), name, max_pixels), False
     content = _content(file, name)
+    reader = slices.dicom if slices.is_dicom(content) else arrays.kind(content)
+    if reader:
+        pixels, picture = _guarded(lambda most: reader(content, most), name, max_pixels)
+        if not picture or pixels is not None:
+            return pixels, picture
+    return _picture(content, name, max_pixels, deep)
+
+
+def _guarded(read, name, max_pixels):
+    """What a reader of arrays gives, told how many numbers it may; Unreadable where it fails."""
     try:
-        with _quiet():
+        return read(4 * max_pixels)
+    except UserError:
+        raise
+    except Exception as error:  # decoders of others, which can fail in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
+
+
+def _picture(content, name, max_pixels, deep):
+    """As `decode`, of bytes that Pillow reads."""
+    try:
+        with quiet():
             opened = Image.open(io.BytesIO(content), formats=_FORMATS)
         with opened:
             if opened.width * opened.height > max_pixels:
@@ -61,12 +87,14 @@ def decode(file, name, max_pixels=MAX_PIXELS):
                     f"{name}: {opened.width}x{opened.height} pixels are more than max_pixels={max_pixels}; raise that "
                     "if the file may be so large, or remove it"
                 )
-            deep = ";16B" in str(opened.tile)  # known before loading only
+            wide = ";16B" in str(opened.tile)  # known before loading only
+            if deep and wide and opened.format == "PNG":
+                return _guarded(lambda _: arrays.png(content), name, max_pixels)
             opened.load()
-            return _pixels(_upright(opened), deep)
+            return _pixels(_upright(opened), wide), True
     except _DAMAGED as error:
         known = not isinstance(error, Image.UnidentifiedImageError)  # which says nothing of the content
-        reason = error if known else "not a PNG, JPEG, WebP, BMP or GIF image"
+        reason = error if known else "not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY or DICOM image"
         raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
 
 
@@ -82,22 +110,10 @@ def _content(file, name):
         raise Unreadable(f"{name}: cannot be read ({error.strerror}); check its permissions, or remove it") from error
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Keeps Pillow from warning of damage to what we do not need, and from a limit of its own."""
-    with _filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
 def _upright(image):
     """A decoded Pillow image turned as its EXIF orientation says; damaged EXIF says nothing."""
     try:
-        with _quiet():
+        with quiet():
             orientation = image.getexif().get(ExifTags.Base.Orientation)
     except _DAMAGED:
         return image

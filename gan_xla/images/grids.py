@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gan_xla.images.files import compose
+from gan_xla.images.colours import compose, visible
 
 TILE = 64
 HEADER = 18
@@ -20,7 +20,7 @@ def points_image(points: np.ndarray, size: int = 2 * TILE, limit: float = 3.0) -
 
 def _column(name: str, x: np.ndarray) -> np.ndarray:
     """One labelled column of a grid: uint8 images [n, h, w, c] one below the other, or points [n, 2]."""
-    tiles = points_image(x)[None] if x.ndim == 2 else compose(x) if x.shape[-1] == 4 else x
+    tiles = points_image(x)[None] if x.ndim == 2 else compose(x) if x.shape[-1] == 4 else visible(x)
     scale = -(-TILE // tiles.shape[1])
     tiles = np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2)
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)

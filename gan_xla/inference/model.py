@@ -11,11 +11,11 @@ import numpy as np
 from etils import epath
 
 from gan_xla import devices, gans, nets
-from gan_xla.contract import Ctx, Gan, Habit, Tree
+from gan_xla.contract import Ctx, Gan, Habit, Tree, Values
+from gan_xla.data.dataset import of_domain
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
-from gan_xla.images import shown, sides
-from gan_xla.images.ranges import normalise, to_uint8
+from gan_xla.images import ranges, shown, sides
 from gan_xla.labels import LabelSpace
 from gan_xla.run import settings, state
 from gan_xla.run.checkpoint import Checkpoints
@@ -76,6 +76,14 @@ class Model:
         """Names of the images that `sample` gives for one noise: several, or one."""
         return self._gan.draws
 
+    def values(self, name: str = "x") -> Values:
+        """What the numbers of images are, by a name in a batch such as "x_A", or a domain's letter."""
+        return self._gan.values_of(name)
+
+    def channels(self, name: str = "x") -> int:
+        """Channels of images, by such a name."""
+        return of_domain(self.config.data, "channels", name[-1].removesuffix("x"))
+
     @property
     def habit(self) -> Habit:
         """How `translate` normalises and drops out by default."""
@@ -99,8 +107,8 @@ class Model:
         """Translates images, or points where the model was trained on points.
 
         Args:
-          images: uint8, or float in [0, 1], [n, h, w, c] (h and w as `size_multiple` says);
-            points float [n, 2].
+          images: of the type of `values`, or, where that is not float32, float in [0, 1] from one end of its range
+            to the other; [n, h, w, c] (h and w as `size_multiple` says); points float [n, 2].
           direction: "AtoB" (default) or "BtoA", where the method has it.
           domain: one of `domains` or several of one data set, whose other labels are then off; or
             label vectors float [d] or [n, d] as `gan_xla.labels` describes them.
@@ -113,7 +121,7 @@ class Model:
           seed: of the dropout; image number i of a call is dropped out by (seed, i).
 
         Returns:
-          uint8 [n, h, w, c]; points float32 [n, 2].
+          [n, h, w, c] of the type of the domain's `values`; points float32 [n, 2].
         Raises:
           UserError: unknown direction or domain, or images that the network cannot take.
         """
@@ -123,8 +131,10 @@ class Model:
         if statistics not in nets.STATISTICS:
             raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
         dropout = self._gan.habit.dropout if dropout is None else dropout
-        x = self._check(np.asarray(images))
+        x = np.asarray(images)
         target = self._target(direction, domain, len(x))
+        source, made = self._ends(target)
+        x = self._check(x, source)
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
         parts = []
@@ -134,8 +144,8 @@ class Model:
             ctx = Ctx(jax.random.key(seed), step=0, index=rows)
             keys = ctx.keys("dropout") if dropout else None
             to = target if isinstance(target, str) else target[rows]
-            y = self._translate(*self._placed, devices.spread(self._into(x[rows])), to, statistics, keys)
-            parts.append(self._out_of(y)[: len(x) - start])
+            y = self._translate(*self._placed, devices.spread(self._into(x[rows], source)), to, statistics, keys)
+            parts.append(self._out_of(y, made)[: len(x) - start])
         return np.concatenate(parts)
 
     def function(self, direction: str | None = None) -> Callable[..., jax.Array]:
@@ -145,8 +155,8 @@ class Model:
           direction: one of `directions`, where there are any.
 
         Returns:
-          (uint8 images [n, h, w, c] or points [n, 2], label vectors [n, d] where there are `labels`) or
-          (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
+          (images [n, h, w, c] of the type of `values` or points [n, 2], label vectors [n, d] where there are `labels`)
+          or (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
         """
         translate, draw, gen = self._gan.translate, self._draw, self.variables["gen"]
         if draw is not None:
@@ -155,9 +165,14 @@ class Model:
 
         def translated(x, label=None):
             to = direction if label is None else label
-            return self._finish(translate(*gen, self._into(x), to, self.habit.statistics, None))
+            source, made = self._ends(to)
+            return self._finish(translate(*gen, self._into(x, source), to, self.habit.statistics, None), made)
 
         return translated
+
+    def _ends(self, target) -> tuple[str, str]:
+        """Names of what is translated and of what it becomes, by a direction; of domains by label both are "x"."""
+        return (f"x_{target[0]}", f"x_{target[-1]}") if isinstance(target, str) else ("x", "x")
 
     def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
         """A direction, or label vectors [count, d]."""
@@ -194,7 +209,7 @@ class Model:
           z: noise [n, latent] in place of what the seed gives.
 
         Returns:
-          uint8 [n, size, size, c]; where `draws` has several names, such arrays by name.
+          [n, size, size, c] of the type of `values`; where `draws` has several names, such arrays by name.
         Raises:
           UserError: the model does not sample, unknown labels, or impossible numbers.
         """
@@ -230,16 +245,19 @@ class Model:
             raise UserError(f"--labels={','.join(names)}: this model knows {', '.join(space.domains)}")
         return np.stack([space.vector([names[i % len(names)]]) for i in range(n)])
 
-    def _check(self, x: np.ndarray) -> np.ndarray:
+    def _check(self, x: np.ndarray, source: str) -> np.ndarray:
         if self._gan.value_range is None:
             if x.ndim != 2 or not len(x):
                 raise UserError(f"points must be [n, 2] with n of 1 or more, not {list(x.shape)}")
             return x.astype(np.float32)
         if x.ndim != 4 or not len(x):
             raise UserError(f"images must be [n, h, w, c] with n of 1 or more, not {list(x.shape)}")
-        if x.dtype != np.uint8 and not (np.issubdtype(x.dtype, np.floating) and x.min() >= 0 and x.max() <= 1):
-            raise UserError(f"images must be uint8, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
-        size, multiple, channels = self.config.data.image_size, self.size_multiple, self.config.data.channels
+        dtype, floats = self.values(source).dtype, np.issubdtype(x.dtype, np.floating)
+        if dtype == "float32" and not (floats and np.isfinite(x).all()):
+            raise UserError(f"images must be float32 of finite values, not {x.dtype} in [{x.min()}, {x.max()}]")
+        if dtype != "float32" and x.dtype != dtype and not (floats and x.min() >= 0 and x.max() <= 1):
+            raise UserError(f"images must be {dtype}, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
+        size, multiple, channels = self.config.data.image_size, self.size_multiple, self.channels(source)
         if x.shape[-1] != channels:
             raise UserError(f"images of {x.shape[-1]} channels: this network takes {channels}")
         if multiple is None and x.shape[1:3] != sides(size):
@@ -250,22 +268,26 @@ class Model:
             )
         return x
 
-    def _into(self, x: np.ndarray):
+    def _into(self, x: np.ndarray, source: str):
         if self._gan.value_range is None:
             return x
         low, high = self._gan.value_range
         # Bytes go as bytes, so that a byte means the same number here and in training.
-        return (
-            normalise({"x": x}, (low, high))["x"] if x.dtype == np.uint8 else x.astype(np.float32) * (high - low) + low
-        )
+        if x.dtype == self.values(source).dtype or self.values(source).dtype == "float32":
+            return ranges.into(x, self.values(source), (low, high))
+        return x.astype(np.float32) * (high - low) + low
 
-    def _finish(self, y: Tree) -> Tree:
+    def _finish(self, y: Tree, name: str = "x") -> Tree:
         """Images or points of the networks, or several by name, as they leave."""
         low_high = self._gan.value_range
-        return y if low_high is None else jax.tree.map(lambda x: to_uint8(x, low_high), y)
+        if low_high is None:
+            return y
+        if isinstance(y, dict):
+            return {name: ranges.out_of(x, self.values(name), low_high) for name, x in y.items()}
+        return ranges.out_of(y, self.values(name), low_high)
 
-    def _out_of(self, y: Tree) -> Tree:
-        return jax.tree.map(np.asarray, self._finish(y))
+    def _out_of(self, y: Tree, name: str = "x") -> Tree:
+        return jax.tree.map(np.asarray, self._finish(y, name))
 
 
 def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 0, average: bool = True) -> Model:

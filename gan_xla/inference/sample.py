@@ -7,6 +7,7 @@ import numpy as np
 import gan_xla
 from gan_xla import images
 from gan_xla.errors import UserError
+from gan_xla.images.ranges import window
 from gan_xla.inference.model import Model
 
 COLUMNS = 8
@@ -44,7 +45,8 @@ def sample(
     checkpoint: str = "last",
     interpolate: int = 0,
 ) -> None:
-    """Draws images as PNG files 00000.png, 00001.png, ... and all of them together as grid.png.
+    """Draws images as files 00000.png, 00001.png, ... and all of them together as grid.png; as TIFF where PNG cannot
+    hold them.
 
     Models that draw several images from one noise write 00000_A.png, 00000_B.png, and a grid for each: grid_A.png.
 
@@ -63,9 +65,12 @@ def sample(
     several = {f"_{name.removeprefix('x_')}": drawn[name] for name in model.draws} if isinstance(drawn, dict) else {}
     with images.output(output) as directory:
         for end, made in (several or {"": drawn}).items():
+            values = model.values(end or "x")
+            kind = images.ending("", values.dtype, made.shape[-1])
             for number, image in enumerate(made):
-                images.write(directory / f"{number:05d}{end}.png", image)
-            images.write(directory / f"grid{end}.png", _grid(made, interpolate or min(COLUMNS, len(made))))
+                images.write(directory / f"{number:05d}{end}{kind}", image)
+            shown = images.visible(window(made, values))
+            images.write(directory / f"grid{end}.png", _grid(shown, interpolate or min(COLUMNS, len(made))))
     print(f"{len(made)} image(s) drawn by {workdir}, step {model.step}, into {output}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gan_xla.errors import UserError
+from gan_xla.images import rounded
 
 
 def padded(image: np.ndarray, multiple: int) -> np.ndarray:
@@ -32,14 +33,14 @@ def tiled(
     whole; instance norm does, so its tiles differ in tone (measured in experiments/README.md).
 
     Args:
-      translate: uint8 [1, h, w, c] -> uint8 [1, h, w, c'], for heights and widths that are multiples of `multiple`.
-      image: uint8 [h, w, c].
+      translate: [1, h, w, c] -> [1, h, w, c'], for heights and widths that are multiples of `multiple`.
+      image: [h, w, c].
       tile: largest height and width that `translate` is called with.
       overlap: pixels, at most half of `tile`.
       multiple: divides `tile`.
 
     Returns:
-      uint8 [h, w, c'].
+      [h, w, c'] of the type that `translate` gives.
     """
     h, w = image.shape[:2]
     image = padded(image, multiple)
@@ -54,7 +55,7 @@ def tiled(
         blend = (fade[:, None] * across)[..., None]
         total[place] += blend * found
         weight[place] += blend
-    return np.rint(total / weight)[:h, :w].astype(np.uint8)
+    return rounded((total / weight)[:h, :w], found.dtype)
 
 
 def windows(side: int, tile: int, overlap: int) -> Iterator[tuple[int, int, np.ndarray]]:

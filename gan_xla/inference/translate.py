@@ -10,7 +10,9 @@ from tqdm import tqdm
 
 import gan_xla
 from gan_xla import images
-from gan_xla.data.dataset import field
+from gan_xla.data import layouts
+from gan_xla.data.reading import Form, Outside, forms
+from gan_xla.data.rows import flat
 from gan_xla.errors import Incomplete, UserError
 from gan_xla.inference import tiling
 from gan_xla.inference.model import Model
@@ -20,9 +22,10 @@ SIZES = ("train", "native")
 NAMED = 20  # of the files that were left out
 
 
-def _targets(files: list[Path], source: Path, output: Path) -> list[Path]:
+def _targets(files: list[Path], source: Path, output: Path, model: Model, made: str) -> list[Path]:
     """Where the results go: under the names, and in the directories, that the files have below `source`."""
-    targets = [output / path.relative_to(source).with_suffix(".png") for path in files]
+    dtype, channels = model.values(made).dtype, model.channels(made)
+    targets = [output / path.relative_to(source).with_suffix(images.ending(path, dtype, channels)) for path in files]
     twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
@@ -43,14 +46,15 @@ def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
 
 
 def _translator(model: Model, direction: str | None, size: str, tile: int, overlap: int, options: dict) -> Callable:
-    """The function from some decoded images to their translations, lists of uint8 [h, w, c]."""
-    data = model.config.data
+    """The function from some decoded images to their translations, lists of [h, w, c]."""
+    data, (source, _) = model.config.data, _ends(model, direction)
     if not data.image_size:
         raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     if size == "train":
 
         def whole(read: Sequence[np.ndarray]) -> list[np.ndarray]:
-            x = [images.fit(image, data.image_size, data.fit, tuple(data.background)) for image in read]
+            form, low = (data.image_size, data.fit, tuple(data.background)), model.values(source).low
+            x = [images.fit(image, *form, low=low) for image in read]
             y = model.translate(np.stack(x), direction, **options)
             return [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
 
@@ -63,6 +67,12 @@ def _translator(model: Model, direction: str | None, size: str, tile: int, overl
     one = partial(model.translate, direction=direction, **options)
     tiled = partial(tiling.tiled, one, tile=tile, overlap=overlap, multiple=model.size_multiple)
     return lambda read: [tiled(image) for image in read]
+
+
+def _ends(model: Model, direction: str | None) -> tuple[str, str]:
+    """Names of what is translated and of what it becomes."""
+    direction = direction or next(iter(model.directions), "")
+    return (f"x_{direction[0]}", f"x_{direction[-1]}") if direction in model.directions else ("x", "x")
 
 
 def _other(size: str, model: Model) -> str:
@@ -85,13 +95,15 @@ def translate(
     max_pixels: int | None = None,
     **options,
 ) -> None:
-    """Translates a file, or the images of a directory, into PNG files of the same names in directories alike.
+    """Translates a file, or the images of a directory, into files of the same names in directories alike.
 
-    What cannot be read is left out, and named at the end.
+    TIFF gives TIFF, NPY and NPZ give NPY, all else PNG, of 8 or 16 bits as the domain has them, or TIFF where PNG
+    cannot hold it. What cannot be read is left out, and named at the end.
 
     Args:
       workdir: the run.
-      input: an image file, or a directory of images, as `images.find` finds them.
+      input: an image file, or a directory of images, as `images.find` finds them; of a run whose channels are several
+        files as many directories, with commas between.
       output: directory, made if it is missing; an earlier output there is replaced, an input never.
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
@@ -108,18 +120,19 @@ def translate(
     """
     if size not in (None, *SIZES):
         raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
-    source = Path(input)
-    single = os.path.isfile(source)
-    files = [source] if single else _outside(images.find(source), source, Path(output))
-    targets = _targets(files, source.parent if single else source, Path(output))
+    files, source = _files(input, Path(output))
     model = gan_xla.load(workdir, checkpoint)
+    ends = _ends(model, direction)
+    targets = _targets([flat(file)[0] for file in files], source, Path(output), model, ends[1])
+    form, outside = forms(model.config.data, ends[0][2:])[1], Outside()
+    form = form._replace(max_pixels=max_pixels or form.max_pixels)
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
     translated, unread = _translator(model, direction, size, tile, overlap, options), []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
             part = slice(start, start + batch)
-            read = _read(files[part], targets[part], model.config.data, max_pixels, unread)
+            read = _read(files[part], targets[part], form, outside, unread)
             for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 images.write(target, image)
@@ -128,20 +141,33 @@ def translate(
     kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"
     count = f"{len(files) - len(unread)} image(s) translated {kept}"
     print(f"{count} by {workdir}, step {model.step}, into {output}{_other(size, model)}")
+    if len(outside):
+        low, high = form.values.low, form.values.high
+        print(f"{len(outside)} of them have values outside {low:g} to {high:g}, which count as the nearer end")
     if unread:
         shown = "; ".join(unread[:NAMED]) + (f"; and {len(unread) - NAMED} more" if len(unread) > NAMED else "")
         raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {shown}")
 
 
+def _files(input: str, output: Path) -> tuple[list[Path] | list[tuple[Path, ...]], Path]:
+    """What to translate, and the directory that it lies in."""
+    if os.path.isfile(input):
+        return images.slices_of(Path(input)), Path(input).parent
+    if os.path.isdir(input) or "," not in input:
+        return _outside(images.find(input), Path(input), output), Path(input)
+    parts = tuple(input.split(","))
+    return layouts.stacked("--input", parts), Path(parts[0])
+
+
 def _read(
-    files: Sequence[Path], targets: Sequence[Path], data, max_pixels: int | None, unread: list[str]
+    files: Sequence[Path | tuple[Path, ...]], targets: Sequence[Path], form: Form, outside: Outside, unread: list[str]
 ) -> dict[Path, np.ndarray]:
     """Decoded images by their targets; why there are not all goes into `unread`."""
     read = {}
-    for path, target in zip(files, targets, strict=True):
+    for file, target in zip(files, targets, strict=True):
         try:
-            most = max_pixels or field(data, "max_pixels", images.MAX_PIXELS)
-            read[target] = images.read(path, data.channels, tuple(data.background), max_pixels=most)
+            read[target] = form.decode(file)
+            outside.look(str(file), read[target], form.values)
         except images.Unreadable as error:
             unread.append(str(error))
     return read

@@ -52,8 +52,16 @@ def common(config: Any, axis_name: str | None) -> dict[str, Any]:
     return dict(size=config.data.image_size, axis_name=axis_name, dtype=config.train.dtype, remat=config.train.remat)
 
 
+def channels(data: Any) -> int | tuple[int, int]:
+    """Channels of the images of a config's `data` section, or those of A and of B where they differ."""
+    both = tuple(data.get(f"channels_{domain}") or data.channels for domain in "ab")
+    return both[0] if both[0] == both[1] else both
+
+
 def pair(config: Any, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) of the config's `model` section, as `build`.
+
+    Where the images of A and B differ in channels, `channels` of the generator has both.
 
     Args:
       config: the whole of it.
@@ -61,7 +69,7 @@ def pair(config: Any, axis_name: str | None) -> tuple[nn.Module, nn.Module]:
     """
     shared = common(config, axis_name)
     return (
-        build(config.model.generator, "Generator", channels=config.data.channels, **shared),
+        build(config.model.generator, "Generator", channels=channels(config.data), **shared),
         build(config.model.discriminator, "Discriminator", **shared),
     )
 

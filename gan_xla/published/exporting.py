@@ -11,7 +11,7 @@ import numpy as np
 
 import gan_xla
 from gan_xla import nets
-from gan_xla.contract import Net
+from gan_xla.contract import BYTES, Net
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
 from gan_xla.nets import blocks
@@ -99,7 +99,12 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
                 f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; use "
                 "--format=stablehlo, onnx or savedmodel"
             )
-    channels = {"channels": config.data.channels} if role == "generator" else {}
+    channels = {"channels": nets.channels(config.data)} if role == "generator" else {}
+    if isinstance(nets.channels(config.data), tuple):
+        raise UserError(
+            "the published PyTorch code has one number of channels for A and B, this run two; use --format=stablehlo, "
+            "onnx or savedmodel"
+        )
     module = nets.build(fields, role.capitalize(), **channels, **nets.common(config, None))
     return FORMS[fields.net], {
         "net": fields.net,
@@ -124,8 +129,9 @@ def _about(model: Model, role: str, name: str, form: ModuleType, order: str) -> 
         "image_size": config.data.image_size,
         "size_multiple": model.size_multiple,
         "channels": config.data.channels,
-        "channel_order": order or {1: "grey", 3: "RGB", 4: "RGBA"}[config.data.channels],
+        "channel_order": order or {1: "grey", 3: "RGB", 4: "RGBA"}.get(config.data.channels, ""),
         "value_range": [low, high],
+        **{f"values_{end}": list(model.values(end)) for end in "AB" if model.values(end) != BYTES},
         "statistics": model.habit.statistics,
         "dropout": model.habit.dropout,
     }

@@ -14,6 +14,7 @@ from gan_xla import data, gans, images
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases
 from gan_xla.images.grids import points_image
+from gan_xla.images.ranges import window
 from gan_xla.inference.model import Model
 from gan_xla.report.run import Run
 
@@ -94,7 +95,12 @@ def made(run: Run, checkpoint: str = "last") -> tuple[int, list[Table]]:
 
 
 def _uris(x: Iterable[np.ndarray]) -> list[str]:
-    return [uri(image) for image in x]
+    return [uri(images.visible(image)) for image in x]
+
+
+def _seen(model: Model, x: np.ndarray, name: str = "x") -> list[str]:
+    """Pictures of images in their own numbers."""
+    return _uris(window(x, model.values(name)))
 
 
 def _directions(model: Model, gan, run: Run) -> list[Table]:
@@ -119,19 +125,23 @@ def _domains(model: Model, gan, run: Run) -> Table:
     batch = data.test_batch(data.load(run.config.data), ROWS)
     x, label = batch["x"], batch["label"]
     made = [model.translate(x, domain=np.asarray(gan.labels.towards(name, label))) for name in model.domains]
-    return Table("to every domain", ["input", *model.domains], [list(row) for row in zip(*map(_uris, (x, *made)))])
+    return Table(
+        "to every domain", ["input", *model.domains], [list(row) for row in zip(*(_seen(model, y) for y in (x, *made)))]
+    )
 
 
 def _samples(model: Model) -> Table:
     """Draws: of each label a column, or rows of them."""
     labels = list(model.domains)
     if labels:
-        drawn = _uris(model.sample(labels=labels * ROWS))
+        drawn = _seen(model, model.sample(labels=labels * ROWS))
         return Table("samples by label", labels, _rows(drawn, len(labels)))
     drawn = model.sample(4 * ROWS)
     if isinstance(drawn, dict):
-        return Table("samples", list(model.draws), list(zip(*(_uris(drawn[name][:ROWS]) for name in model.draws))))
-    return Table("samples", [], _rows(_uris(drawn), ROWS))
+        return Table(
+            "samples", list(model.draws), list(zip(*(_seen(model, drawn[name][:ROWS], name) for name in model.draws)))
+        )
+    return Table("samples", [], _rows(_seen(model, drawn), ROWS))
 
 
 def _rows(cells: Sequence[str], width: int) -> list[list[str]]:

@@ -43,5 +43,6 @@ def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
     full = base.get_config(config.gan, **{side: fields.net for side, fields in _sides(config).items()})
     with full.unlocked(), full.ignore_type():
         full.data.validation = 0.0  # scores were taken on test images
+        full.data.dtype = "uint8"  # what had more bits was scaled down
         full.update(config)
     return full

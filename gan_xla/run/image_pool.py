@@ -20,9 +20,9 @@ class Pool:
     count: Array
 
 
-def create(names: tuple[str, ...], shape: tuple[int, ...]) -> Pool:
-    """An empty pool for the fakes `names`; `shape` is [size, h, w, c]."""
-    return Pool({name: jnp.zeros(shape) for name in names}, jnp.zeros((), jnp.int32))
+def create(shapes: dict[str, tuple[int, ...]]) -> Pool:
+    """An empty pool for fakes of these names and shapes [size, h, w, c]."""
+    return Pool({name: jnp.zeros(shape) for name, shape in shapes.items()}, jnp.zeros((), jnp.int32))
 
 
 def query(pool: Pool, fakes: Tree, ctx: Ctx, axis_name: str | None = None) -> tuple[Tree, Pool]:

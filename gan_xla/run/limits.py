@@ -12,6 +12,7 @@ FINITE = 3e38  # in float32
 STEPS = 2**31 - 1  # in int32
 TURNS = ("d", "g", "dg", "gd", "d+g")
 DTYPES = ("float32", "bfloat16")
+VALUES = ("uint8", "uint16", "int16", "float32")
 NONFINITE = ("stop", "skip", "rollback")  # of gan_xla.training.train
 
 
@@ -57,7 +58,16 @@ RULES = {
     "seed": _whole(0, 2**32 - 1),
     "data.image_size": SIZE,
     "data.load_size": SIZE,
-    "data.channels": Rule(lambda x: x in (1, 2, 3, 4), "1 (grey), 3 (RGB), 4 (RGB and alpha), or 2 for points"),
+    "data.channels*": _whole(1, 4096),
+    "data.dtype*": Rule(lambda x: x in ("", *VALUES), f"one of {', '.join(VALUES)}, or '' for the first file's"),
+    "data.range*": Rule(
+        lambda x: not len(x) or (len(x) == 2 and -FINITE <= x[0] < x[1] <= FINITE),
+        "(low, high), two numbers, or () for those of the images",
+    ),
+    "data.path_?": Rule(
+        lambda x: isinstance(x, str) or (isinstance(x, (tuple, list)) and x and all(isinstance(y, str) for y in x)),
+        "a directory, or several: ('t1', 't2')",
+    ),
     "data.background": Rule(
         lambda rgb: len(rgb) == 3 and all(_whole(0, 255).allows(x) for x in rgb), "three whole numbers from 0 to 255"
     ),

@@ -23,6 +23,8 @@ from gan_xla.errors import UserError
 from gan_xla.run import compat, limits
 
 NAMED = 5  # differences that a message lists
+# Fields of `data` that reading the data makes known; a run keeps what it began with.
+FOUND = ("validation", "dtype", "dtype_a", "dtype_b", "range", "range_a", "range_b")
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
 SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
@@ -219,14 +221,18 @@ def _may_change(field: str) -> bool:
 
 
 def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_collections.ConfigDict:
-    """A copy in which `data.validation`, where it is not set, is that of the run in `workdir`, if there is one.
+    """A copy in which what the data say, where it is not set, is that of the run in `workdir`, if there is one.
 
     Raises:
       UserError: as `read`.
     """
     config = config.copy_and_resolve_references()
-    if config.data.validation is None and (epath.Path(workdir) / "config.json").exists():
-        config.data.validation = read(workdir).data.validation
+    if (epath.Path(workdir) / "config.json").exists():
+        old = read(workdir).data
+        for name in FOUND:
+            if config.data.get(name) in (None, "", ()) and old.get(name) not in (None, "", ()):
+                with config.unlocked():  # a newcomer's method may not have the fields of domains
+                    config.data[name] = old[name]
     return config
 
 

@@ -5,8 +5,9 @@ import numpy as np
 
 from gan_xla import data, devices
 from gan_xla.contract import Ctx, Gan, Phase, Tree
+from gan_xla.images.colours import visible
 from gan_xla.images.grids import sample_grid
-from gan_xla.images.ranges import normalise, to_uint8
+from gan_xla.images.ranges import normalise, out_of, window
 from gan_xla.run.state import Player, TrainState
 
 IMAGES = 8
@@ -17,16 +18,18 @@ class Previewer:
     """Draws the rows of `gan.grid` for test data that stay the same through the run."""
 
     def __init__(self, gan: Gan, dataset: data.Dataset):
-        self._rows = gan.grid
+        self._gan, self._rows = gan, gan.grid
         self._batch = data.test_batch(dataset, POINTS if gan.value_range is None else IMAGES)
         preview = gan.preview or gan.generate
         index = np.arange(len(next(iter(self._batch.values()))))
 
         def generate(gen: Player, step: jax.Array, batch: Tree, phase: Phase) -> Tree:
             ctx = Ctx(key=jax.random.key(0), step=step, index=index, phase=phase, train=False)
-            fakes, _ = preview(*gen.best(), normalise(batch, gan.value_range), ctx)
+            fakes, _ = preview(*gen.best(), normalise(batch, gan), ctx)
             shown = {name: x for name, x in fakes.items() if any(name in row for row in gan.grid)}
-            return shown if gan.value_range is None else {k: to_uint8(x, gan.value_range) for k, x in shown.items()}
+            if gan.value_range is None:
+                return shown
+            return {name: out_of(x, gan.values_of(name), gan.value_range) for name, x in shown.items()}
 
         self._generate = jax.jit(generate, static_argnames="phase")
 
@@ -36,4 +39,8 @@ class Previewer:
         if step.ndim:  # of many seeds the first is shown
             gen, step = jax.tree.map(lambda x: x[0], (gen, step))
         fakes = jax.device_get(self._generate(gen, step, self._batch, phase))
-        return sample_grid({**self._batch, **fakes}, self._rows)
+        return sample_grid({name: self._shown(name, x) for name, x in {**self._batch, **fakes}.items()}, self._rows)
+
+    def _shown(self, name: str, x: np.ndarray) -> np.ndarray:
+        """What people see of a batch's images or of fakes; points and labels as they are."""
+        return visible(window(x, self._gan.values_of(name))) if x.ndim == 4 else x

@@ -160,7 +160,7 @@ def _play(
 
 def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, parts: int, state: TrainState, batch: Tree):
     """Plays one turn, counts it, and averages what it logs over the devices."""
-    batch = normalise(batch, gan.value_range)
+    batch = normalise(batch, gan)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     logs = {}
     for number, part in enumerate(turn.split("+")):
@@ -203,7 +203,7 @@ def make_step(
 
     Returns:
       step(state, batches) -> (state, logs): leaves of `batches` are [k, n, ...] with k a
-      multiple of len(turns), images uint8 or already in the networks' range; logs are
+      multiple of len(turns), images as the data give them (`gan.values`), bytes also in the networks' range; logs are
       scalars, those of the last time that each turn was played.
     Raises:
       UserError: an unknown turn, or none.

@@ -88,8 +88,11 @@ def load(data):
         raise UserError(f"data.paired=True, but data.name={name!r} has no pairs; edges2objects has")
     image_size, load_size = sizes(data)
     background = tuple(field(data, "background", images.WHITE))
+    channels = tuple(channel_count(data, domain) for domain in "AB")
+    if channels[0] != channels[1] and (drawn or labels(data) or field(data, "unlabelled", False)):
+        raise UserError(f"data.channels_a={channels[0]}, but channels_b={channels[1]}: {name} has images of one kind")
     train, test = (
-        views("chairs2cars" if drawn else name, split, size, background, channel_count(data), how)
+        views("chairs2cars" if drawn else name, split, size, background, channels, how)
         for split, size in (("train", load_size), ("test", image_size))
     )
     about = (
@@ -180,20 +183,20 @@ def views(name, split, image_size, background=images.WHITE, channels=3, how="str
       split: "train" or "test".
       image_size: in pixels, height and width or one for both; composed on the background at 64, then fitted.
       background: RGB colour, 0 to 255.
-      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background.
+      channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background; or those of A and B.
       how: as in `images.fit`.
     Returns:
       dict of x_A and x_B (uint8 [n, *image_size, channels]), azimuth_A and
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
       (int64 [n], the model's number within its category).
     """
-    form = (images.sides(image_size), tuple(background), channels, how)
-    domains = {domain: _domain(name, split, domain, *form) for domain in "AB"}
+    form, counts = (images.sides(image_size), tuple(background), how), np.broadcast_to(channels, 2).tolist()
+    domains = {domain: _domain(name, split, domain, count, *form) for domain, count in zip("AB", counts)}
     return {f"{what}_{domain}": array for domain, found in domains.items() for what, array in found.items()}
 
 
 @functools.lru_cache(maxsize=8)  # training asks for them, scores do, and the report
-def _domain(name, split, domain, size, background, channels, how):
+def _domain(name, split, domain, channels, size, background, how):
     """`views` of one domain, read-only."""
     category, chosen = _categories(name)["AB".index(domain)], models(name, split, domain)
     azimuths = np.asarray(_records()["azimuth_degrees"], np.float32)

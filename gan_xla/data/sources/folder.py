@@ -25,60 +25,68 @@ import collections
 import os
 
 from gan_xla import images
-from gan_xla.data import layouts
+from gan_xla.data import layouts, measuring
 from gan_xla.data.dataset import Dataset, field
-from gan_xla.data.reading import Images, Unreadable, forms
+from gan_xla.data.reading import Images, Outside, Unreadable, forms
+from gan_xla.data.rows import flat
 from gan_xla.errors import UserError
 
 
 def load(data):
     """The data set of image files that `data.path`, or `data.path_a` and `data.path_b`, hold.
 
-    Training images are uint8 [*load_size, channels], test images
-    [*image_size, channels]; files are decoded when they are read.
+    Training images are [*load_size, channels], test images
+    [*image_size, channels], of the type that their domain has; files are decoded when they are read.
     Keys are x_A and x_B, or x and label (float32 [c], one-hot) with `data.labels`.
 
     Raises:
       UserError: a directory is missing, empty or unreadable; pairs do not match; a class or the layout is unknown.
     """
-    bad = Unreadable(field(data, "max_unreadable", 10))
-    train_form, test_form = forms(data)
+    bad, outside = Unreadable(field(data, "max_unreadable", 10)), Outside()
+    forms(data)  # says what is wrong before anything is read
     try:
         layout = layouts.find(data)
     except OSError as error:
         raise UserError(f"data.path: {error.filename}: {error.strerror}; check its name and permissions") from error
+    data, fields, note = measuring.measured(data, layout, bad)
+
+    def source(rows, testing):
+        forms_of_rows = {key: forms(data, key[2:])[testing] for key in rows.keys}
+        decode = _decoder(rows, forms_of_rows)
+        return Images(rows.keys, rows.items, decode, forms_of_rows, bad, rows.labels, outside)
+
     train, test, *scored = (
-        tuple(Images(rows.keys, rows.items, _decoder(rows, form), form, bad, rows.labels) for rows in part)
-        for part, form in zip(layout.parts, (train_form, test_form, test_form))
+        tuple(source(rows, testing) for rows in part) for part, testing in zip(layout.parts, (False, True, True))
     )
     counts = [" + ".join(str(len(source)) for source in part) for part in (train, test, *scored)]
     kind = "pairs" if "x_B" in train[0].spec else "images"
     about = f"{layout.note}: {counts[0]} training and {counts[1]} test {kind}"
-    about += "".join(f", {count} in val for scores" for count in counts[2:]) + _passed_over(layout)
-    return Dataset(train, test, about=about, labels=layout.labels, validation=next(iter(scored), ()))
+    about += "".join(f", {count} in val for scores" for count in counts[2:]) + note + _passed_over(layout)
+    return Dataset(train, test, about, layout.labels, fields=fields, validation=next(iter(scored), ()))
 
 
 def _passed_over(layout):
     """What else lies beside the images, by its ending: "; passed over: 3 .tif"."""
-    items = [item for part in layout.parts for rows in part for item in rows.items]
-    beside = {path.parent for item in items for path in (item if isinstance(item, tuple) else (item,))}
+    beside = {path.parent for part in layout.parts for rows in part for item in rows.items for path in flat(item)}
+    beside = {above.parent if above.is_file() else above for above in beside}  # slices are in a volume
     paths = (directory / name for directory in beside for name in os.listdir(directory) if not name.startswith("."))
-    others = [path for path in paths if path.suffix.lower() not in images.EXTENSIONS and path.is_file()]
+    others = [path for path in paths if not images.is_image(path) and path.is_file()]
     endings = collections.Counter(path.suffix.lower() or "without an ending" for path in others)
     return "; passed over: " + ", ".join(f"{n} {end}" for end, n in sorted(endings.items())) if endings else ""
 
 
-def _decoder(rows, form):
-    """The function from an item of `rows` to its images."""
+def _decoder(rows, forms):
+    """The function from an item of `rows` to its images; `forms` by key."""
     if not rows.halves:
-        return lambda paths: [form.decode(path) for path in paths]
+        return lambda item: [forms[key].decode(file) for key, file in zip(rows.keys, item, strict=True)]
 
     def decode(path):
-        image = form.decode(path)
+        whole = {form: form.decode(path) for form in {forms[key] for key in rows.keys}}
+        image = whole[forms[rows.keys[0]]]
         middle, odd = divmod(image.shape[1], 2)
         if odd:
             raise images.Unreadable(f"{path}: {image.shape[1]} pixels wide, but a side-by-side pair has an even width")
-        both = {"x_A": image[:, :middle], "x_B": image[:, middle:]}
-        return [both[key] for key in rows.keys]
+        sides = {"x_A": slice(None, middle), "x_B": slice(middle, None)}
+        return [whole[forms[key]][:, sides[key]] for key in rows.keys]
 
     return decode

@@ -177,7 +177,7 @@ def _source(part, image, dataset, form, bad):
         features = tf.train.Example.FromString(part.records[int(row)]).features.feature
         return [form.decode(features[image].bytes_list.value[0], name=f"{dataset}, split {part.split}, row {row}")]
 
-    return Images((part.key,), part.rows, decode, form, bad, part.labels)
+    return Images((part.key,), part.rows, decode, {part.key: form}, bad, part.labels)
 
 
 def _records(builder, split):

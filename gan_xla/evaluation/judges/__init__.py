@@ -8,10 +8,11 @@ import numpy as np
 
 from gan_xla import images
 from gan_xla.contract import Tree
-from gan_xla.data.dataset import Dataset, Source
+from gan_xla.data.dataset import Dataset, Source, values
 from gan_xla.errors import UserError
 from gan_xla.evaluation.cases import Rows, spread
 from gan_xla.evaluation.judges import azimuth, classifier
+from gan_xla.images.ranges import window
 
 STEPS = 1500
 MOST = 20_000  # images, and
@@ -97,5 +98,7 @@ def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> 
     for rows in Rows(source, spread(len(source), most)).chunks():
         x += [images.resize(image, size) for image in rows["x"]]  # training images may be larger
         label.append(rows["label"][:, columns])
-    x = np.stack(x)
-    return (images.compose(x, tuple(section.background)) if x.shape[-1] == 4 else x), np.concatenate(label)
+    x = window(np.stack(x), values(section)[""])
+    if x.dtype == np.uint8 and x.shape[-1] == 4:
+        x = images.compose(x, tuple(section.background))
+    return images.visible(x), np.concatenate(label)

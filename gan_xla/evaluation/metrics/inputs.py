@@ -50,15 +50,19 @@ def images(x: np.ndarray) -> np.ndarray:
     Raises:
       ValueError: another type or shape.
     """
+    return _images(x, (np.uint8,))
+
+
+def _images(x, types):
     x = np.asarray(x)
-    if x.dtype != np.uint8 or x.ndim != 4 or not x.size:
+    if x.dtype not in types or x.ndim != 4 or not x.size:
         raise ValueError(f"expected images uint8 [n, h, w, c], got {x.dtype} {x.shape}")
     return x
 
 
 def image_pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images of one shape, compared one by one; errors as in `images`."""
-    x, y = images(x), images(y)
+    """Images of one shape, uint8 or float32 in shares of 255, compared one by one; errors as in `images`."""
+    x, y = (_images(one, (np.uint8, np.float32)) for one in (x, y))
     if x.shape != y.shape:
         raise ValueError(f"expected as many images of one size, got {x.shape} and {y.shape}")
     return x, y

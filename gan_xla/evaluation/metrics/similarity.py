@@ -4,7 +4,8 @@ SSIM: Wang et al. 2004, "Image quality assessment: from error visibility to stru
 Gaussian window with a standard deviation of 1.5 pixels, K1 = 0.01, K2 = 0.03, only where the window fits the image;
 the mean over pixels and channels. MS-SSIM: Wang, Simoncelli and Bovik 2003.
 
-All take uint8 [n, h, w, c] twice and give float64 [n]; they raise ValueError for other types, or shapes that differ.
+All take [n, h, w, c] twice, uint8 or float32 in shares of 255, and give float64 [n]; they raise ValueError for other
+types, or shapes that differ.
 """
 
 from collections.abc import Callable
@@ -75,7 +76,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
       UserError: images of fewer than 11 pixels a side.
     """
-    scales(inputs.images(x).shape[1:3])
+    scales(inputs.image_pair(x, y)[0].shape[1:3])
     return _chunked(lambda a, b: _terms(a, b)[0], x, y)
 
 
@@ -111,7 +112,7 @@ def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
       UserError: images of fewer than 11 pixels a side.
     """
-    count = scales(inputs.images(x).shape[1:3])
+    count = scales(inputs.image_pair(x, y)[0].shape[1:3])
     weights = WEIGHTS if count == len(WEIGHTS) else WEIGHTS[:count] / WEIGHTS[:count].sum()
 
     def measure(a: np.ndarray, b: np.ndarray) -> np.ndarray:

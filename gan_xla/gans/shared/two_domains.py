@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from gan_xla import nets
 from gan_xla.contract import USUAL, Array, Ctx, Habit, Net, Pair, Tree
+from gan_xla.errors import UserError
 from gan_xla.gans.shared import views
 from gan_xla.images import Size, sides
 
@@ -24,6 +25,19 @@ FORTH_AND_BACK: tuple[Chain, ...] = (
 )
 
 
+def channels_of(generator: nn.Module, name: str) -> int:
+    """Channels of the images that are called `name`, as its last letter says: of x_AB those of B."""
+    channels = generator.channels
+    return channels["AB".index(name[-1])] if isinstance(channels, tuple) else channels
+
+
+def _towards(generator: nn.Module, name: str) -> nn.Module:
+    """The generator called `name`, as its last letter says."""
+    return (
+        generator.clone(channels=channels_of(generator, name)) if isinstance(generator.channels, tuple) else generator
+    )
+
+
 def make_init(
     generator: nn.Module, discriminator: nn.Module, chains: Sequence[Chain], size: Size, seen: int = 1
 ) -> Callable:
@@ -33,23 +47,34 @@ def make_init(
       generator, discriminator: modules.
       chains: what is generated.
       size: height and width of the images; 0 for points.
-      seen: images that a discriminator sees at once, concatenated.
+      seen: images that a discriminator sees at once, concatenated: 1, or 2 of A and of B.
+    Raises:
+      UserError: a chain begins with images of other channels than its generator takes.
     """
-    space, channels = sides(size) if size else (), generator.channels
-    gen_names = sorted({name for _, name, _ in chains})
-    disc_names = [f"D_{fake[-1]}" for fake in translations(chains)]
+    space = sides(size) if size else ()
+    for result, name, source in chains:
+        if channels_of(generator, source) != channels_of(generator, name[:-1]):
+            raise UserError(
+                f"{result} is {name} of {source}, which needs images of as many channels in A as in B, not "
+                f"{generator.channels}: set loss.lambda_identity=0, or data.channels alone"
+            )
+    takes = {name: channels_of(generator, source) for _, name, source in chains}
+    sees = {f"D_{fake[-1]}": channels_of(generator, fake) for fake in translations(chains)}
+    if seen == 2:
+        sees = dict.fromkeys(sees, channels_of(generator, "x_A") + channels_of(generator, "x_B"))
 
-    def side(module: nn.Module, names: Sequence[str], key: Array, channels: int) -> Net:
-        x = jnp.zeros((1, *space, channels))
-        keys = jax.random.split(key, len(names))  # every network has its own
-        made = {name: nets.init(module, k, x) for name, k in zip(names, keys, strict=True)}
+    def side(modules: dict[str, nn.Module], channels: dict[str, int], key: Array) -> Net:
+        keys = jax.random.split(key, len(modules))  # every network has its own
+        made = {
+            name: nets.init(module, k, jnp.zeros((1, *space, channels[name])))
+            for (name, module), k in zip(modules.items(), keys, strict=True)
+        }
         return Net({name: net.params for name, net in made.items()}, {name: net.stats for name, net in made.items()})
 
     def init(key: Array) -> Pair:
         gen_key, disc_key = jax.random.split(key)
-        return Pair(
-            side(generator, gen_names, gen_key, channels), side(discriminator, disc_names, disc_key, seen * channels)
-        )
+        gen = {name: _towards(generator, name) for name in sorted(takes)}
+        return Pair(side(gen, takes, gen_key), side(dict.fromkeys(sees, discriminator), sees, disc_key))
 
     return init
 
@@ -62,7 +87,8 @@ def make_generate(module: nn.Module, chains: Sequence[Chain], habit: Habit = USU
         for result, name, source in chains:
             keys = ctx.keys(result) if ctx.train or habit.dropout else None
             statistics = "batch" if ctx.train else habit.statistics
-            x[result], stats = nets.apply(module, (gen_params[name], gen_stats[name]), x[source], statistics, keys)
+            network = _towards(module, name)
+            x[result], stats = nets.apply(network, (gen_params[name], gen_stats[name]), x[source], statistics, keys)
             # The first pass is the one on real images; the pass on translations must not shift
             # the averages that inference on real images relies on.
             new_stats.setdefault(name, stats)
@@ -115,7 +141,7 @@ def make_translate(module: nn.Module) -> Callable:
 
     def translate(gen_params: Tree, gen_stats: Tree, x: Array, target: str, statistics: str, keys: Array | None):
         name = f"G_{target[0]}{target[-1]}"
-        return nets.apply(module, (gen_params[name], gen_stats[name]), x, statistics, keys)[0]
+        return nets.apply(_towards(module, name), (gen_params[name], gen_stats[name]), x, statistics, keys)[0]
 
     return translate
 
