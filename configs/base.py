@@ -53,6 +53,12 @@ DATA = dict(
     channels=3,
     channels_a=Of(PAIRED, int),  # those of domain A; None: `channels`
     channels_b=Of(PAIRED, int),  # those of domain B; None: `channels`
+    # folder: images, or labels: greyscale or palette images whose numbers are classes, a channel each in the networks.
+    kind_a=Of(PAIRED, "images"),
+    kind_b=Of(PAIRED, "images"),
+    # labels: the colour of each class, ((red, green, blue), ...); (): the files' palette, or our own.
+    palette_a=Of(PAIRED, ()),
+    palette_b=Of(PAIRED, ()),
     # folder: type of the images' values: uint8, uint16, int16, float32. "": that of the first file; of a run that began
     # when there were bytes alone, uint8, to which PNG files of 16 bits are scaled.
     dtype="",

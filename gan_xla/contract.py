@@ -35,11 +35,14 @@ class Values(NamedTuple):
     Attributes:
       dtype: uint8, uint16, int16 or float32.
       low, high: the numbers that become the ends of the networks' range.
+      palette: of label maps, whose channels are classes, 0 or 255: the colours that people see, ((red, green, blue),
+        ...).
     """
 
     dtype: str = "uint8"
     low: float = 0.0
     high: float = 255.0
+    palette: tuple[tuple[int, int, int], ...] = ()
 
 
 BYTES = Values()

@@ -62,7 +62,7 @@ def test_damaged_exif_costs_neither_the_image_nor_a_warning(tmp_path, quiet):
 @pytest.mark.parametrize("kind", ["JPEG2000", "EPS", "ICO", "PPM"])
 def test_formats_that_we_do_not_name_are_not_decoded(tmp_path, kind):
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png", kind)
-    with pytest.raises(images.Unreadable, match=r"a\.png: .*not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY or DICOM image"):
+    with pytest.raises(images.Unreadable, match=r"a\.png: .*not a PNG, .*NIfTI image"):
         images.read(tmp_path / "a.png")
 
 

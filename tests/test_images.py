@@ -171,7 +171,7 @@ def test_a_truncated_file_is_named_in_one_line(tmp_path, extension):
 def test_missing_files_and_files_that_are_no_image_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"text\.jpg: .*\(not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY or DICOM image\)"):
+    with pytest.raises(UserError, match=r"text\.jpg: .*\(not a PNG, .*NIfTI image\)"):
         images.read(tmp_path / "text.jpg")
     with pytest.raises(UserError, match=r"empty\.png"):
         images.read(tmp_path / "empty.png")

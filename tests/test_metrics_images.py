@@ -33,6 +33,7 @@ def test_measures_of_images_refuse_what_they_cannot_compare(draws, name):
         measure(x.astype(np.float32), x)
     with pytest.raises(ValueError, match="uint8"):
         measure(x[0], x[0])
+    np.testing.assert_allclose(measure(*(x.astype(np.float32) for _ in "ab")), measure(x, x))
 
 
 # Similarity of images

@@ -2,10 +2,10 @@
 
   python -m experiments.reliability.bad_input [--images=1000] [--configs=300] [--seed=0]
 
-Images: the built-in ones in five formats and many modes, then damaged; read one by one, and all together by
-the folder source. Configs: mutations of the shipped ones, and of a run's config.json, given to the command
-line; every one is a mistake, so that nothing trains. A refusal is clear where it is one line that names the
-file or field. Prints a table; exit code 1 after a traceback, a leaked warning, an unclear refusal, or a
+Images: a built-in one in all formats, many modes and types, then damaged; read one by one, and all together by
+the folder source. Needs the extra `medical`. Configs: mutations of the shipped ones, and of a run's config.json,
+given to the command line; every one is a mistake, so that nothing trains. A refusal is clear where it is one line
+that names the file or field. Prints a table; exit code 1 after a traceback, a leaked warning, an unclear refusal, or a
 file that was changed, deleted or added.
 """
 
@@ -97,6 +97,11 @@ def _read(path: str, read: Callable[[str], object]) -> str:
     return TRACEBACK if leaked else outcome
 
 
+def _first(path: str, **form) -> None:
+    """Reads an image, or the first slice of a volume."""
+    images.read(images.slices_of(path)[0], **form)
+
+
 def _read_all(directory: str) -> None:
     """Reads a directory as training does."""
     fields = dict(source="folder", path=directory, unlabelled=True, image_size=8, max_unreadable=sys.maxsize)
@@ -118,7 +123,8 @@ def try_images(count: int, rng: random.Random, tally: Tally) -> None:
             kinds[str(path)] = f"image, {kind}"
         before = _digests(Path(folder))
         for path, kind in kinds.items():
-            tally.add(kind, _read(path, partial(images.read, channels=rng.choice((1, 3, 4)))))
+            form = {"channels": rng.choice((1, 3, 4, 6, None)), "dtype": rng.choice(("uint8", "float32", None))}
+            tally.add(kind, _read(path, partial(_first, **form)))
         tally.add("images, as a data set", _read(folder, _read_all))
         for path in _lost(before, Path(folder)):
             tally.add(kinds.get(path, "new files"), LOST)

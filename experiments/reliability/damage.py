@@ -9,7 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP"}
+from gan_xla import images
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tif": "TIFF"}
+# (extension, type, channels) of what is no picture of bytes.
+ARRAYS = (
+    ("png", "uint16", 1), ("png", "uint16", 3), ("tif", "uint16", 1), ("tif", "int16", 5), ("tif", "float32", 2),
+    ("npy", "uint8", 3), ("npy", "float32", 1), ("npy", "int16", 4), ("npz", "uint16", 2),
+)  # fmt: skip
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 ORIENTATION = 0x0112
 ENORMOUS = ((100_000, 100_000), (65_535, 65_535), (12_000, 10_000), (2**31 - 1, 1))
@@ -42,7 +49,39 @@ def originals(view: Image.Image) -> list[tuple[str, bytes]]:
                 except (OSError, ValueError):  # the format has no such mode
                     continue
                 found.append((extension, buffer.getvalue()))
-    return found
+    return (
+        found
+        + [(extension, _array(np.asarray(view), extension, *form)) for extension, *form in ARRAYS]
+        + _medical(view)
+    )
+
+
+def _array(view: np.ndarray, extension: str, kind: str, channels: int) -> bytes:
+    """A file of numbers of a type."""
+    numbers = np.resize(view.transpose(2, 0, 1), (channels, *view.shape[:2])).transpose(1, 2, 0).astype(kind)
+    if extension == "npz":
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, numbers)
+        return buffer.getvalue()
+    return images.encode(numbers, f".{extension}")
+
+
+def _medical(view: Image.Image) -> list[tuple[str, bytes]]:
+    """A DICOM image and a NIfTI volume of a picture in grey."""
+    import nibabel
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    grey, buffer = np.asarray(view.convert("L")).astype(np.uint16), io.BytesIO()
+    file, file.file_meta = Dataset(), FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.SOPClassUID, file.SOPInstanceUID = CTImageStorage, generate_uid(entropy_srcs=["gan_xla"])
+    file.Rows, file.Columns, file.SamplesPerPixel, file.PhotometricInterpretation = *grey.shape, 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 12, 11, 0
+    file.RescaleSlope, file.RescaleIntercept, file.PixelData = 1, -1024, grey.tobytes()
+    file.save_as(buffer, enforce_file_format=True)
+    volume = nibabel.Nifti1Image(np.stack([grey, grey[::-1]], axis=-1), np.eye(4))
+    return [("dcm", buffer.getvalue()), ("nii", volume.to_bytes())]
 
 
 def _bits(rng: random.Random, content: bytes, start: int, stop: int) -> bytes:
@@ -108,7 +147,9 @@ def _enormous(rng, content, others):
     png = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(bytes(9)))
     bmp = b"BM" + struct.pack("<IIIIiiHHIIIIII", 54, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     gif = b"GIF89a" + struct.pack("<HHBBB", min(width, 65535), min(height, 65535), 0, 0, 0) + b"\x2c"
-    return rng.choice((png, bmp, gif + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\2\1\0\0\x3b"))
+    npy = io.BytesIO()
+    np.lib.format.write_array_header_1_0(npy, {"descr": "<u2", "fortran_order": False, "shape": (height, width)})
+    return rng.choice((png, bmp, npy.getvalue(), gif + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\2\1\0\0\x3b"))
 
 
 def _whole(rng, content, others):

@@ -42,7 +42,7 @@ def of(data: ml_collections.ConfigDict) -> Augment:
     if chosen.turn and len(set(images.sides(size))) > 1:
         raise UserError(f"data.turn=True needs squares, and data.image_size={size}; use flip and flip_vertical")
     pictures = all(
-        one.dtype == "uint8" and of_domain(data, "channels", domain, 3) in (1, 3, 4)
+        one.dtype == "uint8" and not one.palette and of_domain(data, "channels", domain, 3) in (1, 3, 4)
         for domain, one in values(data).items()
     )
     if chosen.color and not pictures:

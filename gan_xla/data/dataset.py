@@ -168,12 +168,18 @@ def of_domain(data, name, domain, default=None):
     return field(data, f"{name}_{domain.lower()}") or field(data, name, default) or default
 
 
+def is_labels(data, domain):
+    """Whether a domain's images are label maps."""
+    return of_domain(data, "kind", domain, "images") == "labels"
+
+
 def values(data):
     """What the numbers of the images of domains A and B, and of others (""), are by a config's `data` section."""
 
     def one(domain):
         dtype = of_domain(data, "dtype", domain, "uint8")
-        return Values(dtype, *map(float, of_domain(data, "range", domain, RANGES[dtype])))
+        palette = tuple(of_domain(data, "palette", domain, ())) if is_labels(data, domain) else ()
+        return Values(dtype, *map(float, of_domain(data, "range", domain, RANGES[dtype])), palette)
 
     return {domain: one(domain) for domain in ("A", "B", "")}
 
@@ -191,6 +197,8 @@ def channel_count(data, domain=""):
 
 def check_bytes(data):
     """Raises UserError where a config section asks a source of 8-bit images for other values."""
+    if any(is_labels(data, domain) for domain in "AB"):
+        raise UserError("data.kind_a, data.kind_b: only files of data.source='folder' are read as label maps")
     for name in ("dtype", "range"):
         for domain in ("", "A", "B"):
             if (value := of_domain(data, name, domain)) and value != "uint8":

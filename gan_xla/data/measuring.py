@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_xla import images
-from gan_xla.data.dataset import field, of_domain
+from gan_xla.data.dataset import field, is_labels, of_domain
 from gan_xla.errors import UserError
 from gan_xla.images.arrays import TYPES
 
@@ -51,6 +51,8 @@ def _files(layout, key):
 
 def _one(data, domain, files, bad):
     """(fields that were found, what to say) of the files of one domain."""
+    if is_labels(data, domain):
+        return _classes(data, domain, files, bad)
     dtype, ends = of_domain(data, "dtype", domain), of_domain(data, "range", domain)
     options = {"channels": None, "dtype": None, "max_pixels": field(data, "max_pixels", images.MAX_PIXELS)}
     first = _type(files, options, dtype, of_domain(data, "channels", domain, 3), bad)
@@ -69,6 +71,31 @@ def _one(data, domain, files, bad):
     if low == high:
         raise UserError(f"{_where(files)}: every value is {low:g}; replace the images, or set data.range")
     return {**found, "range": (low, high)}, f"{kind}, {low:g} to {high:g} as measured"
+
+
+def _classes(data, domain, files, bad):
+    """As `_one`, of label maps: how many classes there are, and their colours."""
+    count, palette = of_domain(data, "channels", domain), of_domain(data, "palette", domain, ())
+    if field(data, f"channels_{domain.lower()}") and palette:
+        return {}, f"{count} classes"
+
+    def look(file):
+        try:
+            found, colours = images.classes.read(file, None, field(data, "max_pixels", images.MAX_PIXELS), palette)
+        except images.Unreadable as error:
+            bad.add(str(error))
+            return None
+        known = found[found != images.classes.VOID]
+        return (int(known.max()) if known.size else 0), colours
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        looks = pool.map(look, files)
+        found = [x for x in tqdm(looks, f"classes of {domain}", len(files), leave=False, unit="image") if x]
+    if not found:
+        raise UserError(f"{_where(files)}: none of the {len(files)} label maps can be read; replace them")
+    classes = field(data, f"channels_{domain.lower()}") or max(1 + max(most for most, _ in found), len(palette))
+    ours = next((colours[:classes] for _, colours in found if len(set(colours[:classes])) == classes), None)
+    return {"channels": classes, "palette": palette or ours or images.classes.colours(classes)}, f"{classes} classes"
 
 
 def _where(files):

@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_xla import images
 from gan_xla.contract import BYTES, Values
-from gan_xla.data.dataset import field, of_domain, sizes, values
+from gan_xla.data.dataset import field, is_labels, of_domain, sizes, values
 from gan_xla.data.rows import flat
 from gan_xla.errors import UserError
 
@@ -27,6 +27,7 @@ class Form(NamedTuple):
     background: tuple[int, int, int]
     max_pixels: int
     values: Values = BYTES
+    labels: bool = False
 
     @property
     def shape(self):
@@ -34,6 +35,8 @@ class Form(NamedTuple):
 
     def decode(self, file, name=None):
         """[h, w, channels] of a file, as `images.read` takes it and raises, or of a tuple of files."""
+        if self.labels:
+            return self._classes(file, name)
         if not isinstance(file, tuple):
             return self._read(file, self.channels, name)
         planes = [self._read(path, self.channels // len(file), name) for path in file]
@@ -46,9 +49,23 @@ class Form(NamedTuple):
     def _read(self, file, channels, name):
         return images.read(file, channels, self.background, name, self.max_pixels, self.values.dtype)
 
+    def _classes(self, file, name):
+        found, _ = images.classes.read(file, name, self.max_pixels, self.values.palette)
+        if (wrong := found[(found >= self.channels) & (found != images.classes.VOID)]).size:
+            raise images.Unreadable(
+                f"{name or file}: has the class {wrong[0]}, but there are {self.channels} classes, from 0 on; raise "
+                "data.channels_a or channels_b, or replace it"
+            )
+        return found
+
     def fitted(self, image, where=None):
         """[*size, channels] of a decoded image; `where` is as in `images.fit`."""
-        return images.fit(image, self.size, self.fit, self.background, where, self.values.low)
+        low = 0 if self.labels else self.values.low
+        return self.channelled(images.fit(image, self.size, self.fit, self.background, where, low, self.labels))
+
+    def channelled(self, image):
+        """[h, w, channels] of a decoded image at its own size."""
+        return images.classes.one_hot(image, self.channels) if self.labels else image
 
 
 def forms(data, domain=""):
@@ -67,7 +84,7 @@ def forms(data, domain=""):
     parts = len(path) if isinstance(path, tuple) else 1
     if channels % parts:
         raise UserError(f"data.channels={channels}: cannot be shared among the {parts} directories {', '.join(path)}")
-    more = (channels, fit, background, most, values(data)[domain])
+    more = (channels, fit, background, most, values(data)[domain], is_labels(data, domain))
     return tuple(Form(size, *more) for size in (load_size, image_size))
 
 
@@ -184,7 +201,8 @@ class Images:
         shapes = {image.shape[:2] for image in decoded}
         for number, (form, image) in enumerate(zip(self._forms, decoded, strict=True)):
             file = item[number] if isinstance(item, tuple) else item
-            self._outside.look(flat(file)[0], image, form.values)
+            if not form.labels:
+                self._outside.look(flat(file)[0], image, form.values)
         if self._forms[0].fit == "native" and len(shapes) > 1:
             shown = " and ".join(sorted(map(images.shown, shapes)))
             raise images.Unreadable(f"{flat(item)[0]}: a pair of {shown}; data.fit='native' needs equal sizes")

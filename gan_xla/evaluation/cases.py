@@ -15,7 +15,7 @@ from gan_xla.data.dataset import Dataset, Source, Subset
 from gan_xla.errors import UserError
 from gan_xla.evaluation import heldout
 from gan_xla.evaluation.features import chunks
-from gan_xla.evaluation.metrics import inputs
+from gan_xla.evaluation.metrics import inputs, segmentation
 from gan_xla.evaluation.metrics.sliced_wasserstein import SMALLEST
 from gan_xla.images.ranges import window
 from gan_xla.inference.model import CHUNK, Model
@@ -36,6 +36,7 @@ class Batch(NamedTuple):
       truth: what a perfect translation would be.
       asked: numbers of the labels that were asked for, int [n].
       azimuth: of what it was made from, degrees [n].
+      counts: of label maps, how often a true class (row) was made a class (column), int [n, classes, classes].
     """
 
     start: int
@@ -45,6 +46,7 @@ class Batch(NamedTuple):
     truth: np.ndarray | None = None
     asked: np.ndarray | None = None
     azimuth: np.ndarray | None = None
+    counts: np.ndarray | None = None
 
 
 class Rows(Subset):
@@ -57,6 +59,13 @@ class Rows(Subset):
     def chunks(self) -> Iterator[dict[str, np.ndarray]]:
         """All rows in order, a bounded number at a time."""
         return (self.read(np.arange(len(self))[part]) for part in inputs.slices(len(self), CHUNK))
+
+
+def _counts(truth: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """`segmentation.confusion` of each of some label maps [n, h, w, classes]; pixels of no true class do not count."""
+    count, void = truth.shape[-1], images.classes.VOID
+    both = zip(images.classes.of(truth), images.classes.of(np.maximum(made, 1)), strict=True)
+    return np.stack([segmentation.confusion(x, y, count, ignore=void) for x, y in both])
 
 
 def spread(count: int, most: int) -> np.ndarray:
@@ -94,6 +103,8 @@ class Case:
         """All that the model makes, a bounded number at a time."""
         for numbers, kept in chunks(self.count, CHUNK) if self.count else ():
             fields = self.draw(model, numbers, back)
+            if self.values[1].palette and "truth" in fields:
+                fields = {**fields, "counts": _counts(fields["truth"], fields["fake"])}
             seen = {name: self._seen(x, self.values[name not in ("source", "back")]) for name, x in fields.items()}
             yield Batch(int(numbers[0]), **{name: x[:kept] for name, x in seen.items()})
 
@@ -105,6 +116,8 @@ class Case:
     def shown(self) -> str:
         """What feature networks, judges and pictures show of its images, where that is not all of them."""
         (*_, count), values = self.real.spec[self.key][0], self.values[1]
+        if values.palette:
+            return f"{self.name}: networks are shown the colours of {len(values.palette)} classes"
         parts = [] if values == BYTES else [f"256 levels from {values.low:g} to {values.high:g}"]
         kept = 1 if count == 2 else 3 if count > 4 or (count == 4 and values != BYTES) else count
         parts += [f"the first {kept} of {count} channels"] if kept < count else []
@@ -168,7 +181,10 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
         back = reverse if reverse in gan.directions else None
         rows = Rows(rows, spread(len(rows), num))
         known = all(getattr(part, "azimuths", None) is not None for part in (rows, real))
-        metrics = (*FEATURES, "sharpness", *(["cycle"] if back else []), *(PAIRS if pairs else []))
+        ends = gan.values_of(source), gan.values_of(target)
+        alike = ["classes"] if ends[1].palette else PAIRS
+        cycle = ["cycle"] if back and not ends[0].palette else []
+        metrics = (*FEATURES, "sharpness", *cycle, *(alike if pairs else []))
         metrics = (*metrics, *(["azimuth"] if known else []))
         cases.append(
             Case(
@@ -178,7 +194,7 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
-                values=(gan.values_of(source), gan.values_of(target)),
+                values=ends,
             )
         )
     return cases

@@ -9,7 +9,16 @@ from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import stlpips
 from gan_xla.evaluation.judges import azimuth
-from gan_xla.evaluation.metrics import frechet, inception_score, inputs, kernel, manifold, mixture, similarity
+from gan_xla.evaluation.metrics import (
+    frechet,
+    inception_score,
+    inputs,
+    kernel,
+    manifold,
+    mixture,
+    segmentation,
+    similarity,
+)
 from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_xla.evaluation.readers import SIMILARITIES, Columns
 
@@ -128,6 +137,12 @@ def _azimuth(seen: Seen) -> Values:
     }
 
 
+def _classes(seen: Seen) -> Values:
+    found = segmentation.scores(seen.made["counts"].sum(axis=0))
+    shares = {"pixel_accuracy": found.pixel_accuracy, "class_accuracy": found.class_accuracy, "miou": found.mean_iou}
+    return {**shares, **{f"iou_{number}": float(x) for number, x in enumerate(found.ious)}}
+
+
 def _modes(seen: Seen) -> Values:
     points, centres = seen.made["points"], gmm.modes(seen.key[-1])
     return {
@@ -155,6 +170,7 @@ MEASURES = {
     "asked": Measure(("asked",), (), _asked),
     "cycle": Measure(("cycle",), (), _means("cycle")),
     **{name: Measure((name,), (), _means(name, f"{name}_input")) for name in (*SIMILARITIES, "lpips")},
+    "classes": Measure(("classes",), (), _classes),
     "azimuth": Measure(("azimuth",), (), _azimuth, asked=True),
     "modes": Measure(("points",), (), _modes),
 }
@@ -180,6 +196,9 @@ NAMES = {
     "ssim": "SSIM to the truth",
     "ms_ssim": "MS-SSIM to the truth",
     "lpips": f"{stlpips.NAME} to the truth",
+    "pixel_accuracy": "share of pixels of the true class",
+    "class_accuracy": "that of each class, their mean",
+    "miou": "intersection over union of classes, their mean",
     "azimuth": "azimuth: mean error in degrees, chance 90",
     "azimuth_turned": "that less the best turn",
     "azimuth_mirrored": "that of the mirror image less the best turn",
@@ -203,6 +222,8 @@ def title(number: str, network: str | None) -> str:
             return {"fd": "FID", "kid": "KID"}[number]
     if number.endswith("_input"):
         return f"{NAMES[number.removesuffix('_input')]}, of the input"
+    if number.startswith("iou_"):
+        return f"intersection over union of class {number.removeprefix('iou_')}"
     if number.startswith("swd_"):
         return f"sliced Wasserstein distance x 1000 at {number.removeprefix('swd_')} pixels"
     return NAMES.get(number, "{1} ({0})").format(network, number)

@@ -78,6 +78,7 @@ def of_made(
         "sharpness": lambda b: {"sharpness": sharpness(visible(b.fake))},
         "pixels": lambda b: {"pixels": visible(b.fake[: max(0, held - b.start)])},
         "points": lambda b: {"points": b.fake},
+        "classes": lambda b: {"counts": b.counts},
         "cycle": lambda b: {"cycle": similarity.l1(b.back, b.source)},
         "asked": lambda b: {"asked": judge.agrees(visible(b.fake), b.asked)},
         "azimuth": lambda b: {"azimuth": facing(visible(b.fake)), "azimuth_true": b.azimuth},
@@ -102,7 +103,10 @@ def _similar(name: str, measure: Callable) -> Callable[[Batch], Arrays]:
     def read(batch):
         found = {name: measure(batch.fake, batch.truth)}
         if batch.source.shape == batch.truth.shape:  # of other channels nothing can be said
-            found[f"{name}_input"] = measure(batch.source, batch.truth)
+            both = (batch.source, batch.truth)
+            if batch.source.dtype != batch.truth.dtype:
+                both = tuple(x.astype(np.float32) for x in both)
+            found[f"{name}_input"] = measure(*both)
         return found
 
     return read

@@ -111,6 +111,8 @@ def _kind(model: Model, name: str) -> str:
 
 def _colours(model: Model, name: str) -> str:
     channels, bytes_ = model.channels(name), model.values(name) == BYTES
+    if model.values(name).palette:
+        return f"{channels} classes, 255 in the channel of a pixel's own"
     known = {1: "grey", 3: "RGB", 4: "RGBA, alpha straight"} if bytes_ else {1: "grey", 3: "RGB"}
     return known.get(channels, f"{channels} numbers")
 

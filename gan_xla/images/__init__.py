@@ -5,6 +5,7 @@ two, `ranges` lies between images' numbers and those that networks take, `colour
 sample pictures.
 """
 
+from gan_xla.images import classes
 from gan_xla.images.colours import WHITE, compose, luminance, visible
 from gan_xla.images.decoding import MAX_PIXELS, Unreadable
 from gan_xla.images.files import APART, EXTENSIONS, find, inside, is_image, read
@@ -23,6 +24,7 @@ __all__ = [
     "Unreadable",
     "check_fit",
     "check_multiples",
+    "classes",
     "compose",
     "encode",
     "ending",

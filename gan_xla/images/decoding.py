@@ -3,6 +3,7 @@
 What is no picture of bytes goes to `arrays` and `slices`.
 """
 
+import contextlib
 import io
 import os
 import struct
@@ -41,7 +42,7 @@ class Unreadable(UserError):
     """An image file is missing, truncated, too large or no image."""
 
 
-def decode(file, name, max_pixels=MAX_PIXELS, deep=False):
+def decode(file, name, max_pixels=MAX_PIXELS, deep=False, indexed=False):
     """The pixels of an image file, upright, and whether they are a picture's.
 
     Args:
@@ -49,8 +50,10 @@ def decode(file, name, max_pixels=MAX_PIXELS, deep=False):
       name: what messages call it.
       max_pixels: the largest image that is decoded.
       deep: whether PNG of 16 bits keeps them.
+      indexed: whether the numbers of greyscale and palette images stay as they are.
     Returns:
-      (uint8, or uint16, [h, w, 3], or [h, w, 4] with straight alpha, True); or ([h, w, c] of numbers, False).
+      (uint8, or uint16, [h, w, 3], or [h, w, 4] with straight alpha, True); or ([h, w, c] of numbers, False); if
+      `indexed`, numbers [h, w, 1] and the colours of the palette, ((red, green, blue), ...), or ().
     Raises:
       Unreadable: the file is missing, truncated, too large or no image.
     """
@@ -62,7 +65,7 @@ def decode(file, name, max_pixels=MAX_PIXELS, deep=False):
         pixels, picture = _guarded(lambda most: reader(content, most), name, max_pixels)
         if not picture or pixels is not None:
             return pixels, picture
-    return _picture(content, name, max_pixels, deep)
+    return _picture(content, name, max_pixels, deep or indexed, indexed)
 
 
 def _guarded(read, name, max_pixels):
@@ -76,7 +79,7 @@ def _guarded(read, name, max_pixels):
         raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
 
 
-def _picture(content, name, max_pixels, deep):
+def _picture(content, name, max_pixels, deep, indexed):
     """As `decode`, of bytes that Pillow reads."""
     try:
         with quiet():
@@ -90,11 +93,15 @@ def _picture(content, name, max_pixels, deep):
             wide = ";16B" in str(opened.tile)  # known before loading only
             if deep and wide and opened.format == "PNG":
                 return _guarded(lambda _: arrays.png(content), name, max_pixels)
-            opened.load()
-            return _pixels(_upright(opened), wide), True
+            with quiet() if opened.format == "TIFF" else contextlib.nullcontext():  # tags are read when it is decoded
+                opened.load()
+            upright = _upright(opened)
+            if indexed and upright.mode in ("P", "L", "1"):
+                return np.asarray(upright).astype(np.uint8)[..., None], _palette(upright)
+            return _pixels(upright, wide), True
     except _DAMAGED as error:
         known = not isinstance(error, Image.UnidentifiedImageError)  # which says nothing of the content
-        reason = error if known else "not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY or DICOM image"
+        reason = error if known else "not a PNG, JPEG, WebP, BMP, GIF, TIFF, NPY, DICOM or NIfTI image"
         raise Unreadable(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
 
 
@@ -118,6 +125,12 @@ def _upright(image):
     except _DAMAGED:
         return image
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _palette(image):
+    """The colours of a palette image; () of others."""
+    colours = image.getpalette("RGB") if image.mode == "P" else None
+    return tuple(zip(*[iter(colours)] * 3, strict=True)) if colours else ()
 
 
 def _pixels(image, deep):

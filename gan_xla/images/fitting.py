@@ -10,8 +10,8 @@ from gan_xla.images.sizes import sides
 FITS = ("stretch", "crop", "pad", "native")
 
 
-def resize(image, size):
-    """Resizes with Pillow's bicubic filter, which is antialiased when it shrinks.
+def resize(image, size, nearest=False):
+    """Resizes with Pillow's bicubic filter, which is antialiased when it shrinks, or to the nearest pixels.
 
     Args:
       image: [h, w, c]; uint8 with c = 1, 3 or 4 (straight alpha, resized premultiplied), or of any other type and c.
@@ -22,6 +22,9 @@ def resize(image, size):
     height, width = sides(size)
     if image.shape[:2] == (height, width):
         return image
+    if nearest:
+        rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip((height, width), image.shape))
+        return image[rows[:, None], columns]
     if is_picture(image):
         resized = to_pillow(image).resize((int(width), int(height)), Image.Resampling.BICUBIC)
         return np.asarray(resized).reshape(height, width, image.shape[-1])
@@ -51,7 +54,7 @@ def to_pillow(image):
     return Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image))
 
 
-def fit(image, size, how="stretch", background=WHITE, where=None, low=0):
+def fit(image, size, how="stretch", background=WHITE, where=None, low=0, nearest=False):
     """Brings an image to a size.
 
     Args:
@@ -63,7 +66,8 @@ def fit(image, size, how="stretch", background=WHITE, where=None, low=0):
       background: RGB colour of the padding, where 4 channels are transparent and 1 has its luminance.
       where: two shares, 0 up to 1, of the places that "native" can cut at, from the top and from the left; default:
         the middle.
-      low: the padding of what is no picture of bytes.
+      low: the padding of what is no picture of bytes, or `nearest`.
+      nearest: whether pixels stay what they are, as of label maps.
     Returns:
       [height, width, c] of the same type.
     Raises:
@@ -74,14 +78,14 @@ def fit(image, size, how="stretch", background=WHITE, where=None, low=0):
     if how == "pad":
         rows, columns = _window(image.shape, size)
         padded = np.empty((height, width, image.shape[-1]), image.dtype)
-        padded[:] = _padding(background, image.shape[-1]) if is_picture(image) else low
-        padded[rows, columns] = resize(image, (rows.stop - rows.start, columns.stop - columns.start))
+        padded[:] = _padding(background, image.shape[-1]) if is_picture(image) and not nearest else low
+        padded[rows, columns] = resize(image, (rows.stop - rows.start, columns.stop - columns.start), nearest)
         return padded
     if how == "crop":
-        return resize(_cut(image, _largest((height, width), image.shape)), size)
+        return resize(_cut(image, _largest((height, width), image.shape)), size, nearest)
     if how == "native":
-        return _cut(_covering(image, (height, width)), (height, width), where)
-    return resize(image, size)
+        return _cut(_covering(image, (height, width), nearest), (height, width), where)
+    return resize(image, size, nearest)
 
 
 def _cut(image, size, where=None):
@@ -99,12 +103,14 @@ def _largest(ratio, within):
     return height, max(1, (2 * height * columns + rows) // (2 * rows))
 
 
-def _covering(image, size):
+def _covering(image, size, nearest):
     """An image, enlarged without distortion until neither side is below those of `size`."""
     scale = max(least / length for least, length in zip(size, image.shape))
     if scale <= 1:
         return image
-    return resize(image, tuple(max(least, int(length * scale + 0.5)) for least, length in zip(size, image.shape)))
+    return resize(
+        image, tuple(max(least, int(length * scale + 0.5)) for least, length in zip(size, image.shape)), nearest
+    )
 
 
 def unfit(image, shape, how):

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_xla.contract import BYTES, Array, Gan, Tree, Values
+from gan_xla.images.classes import painted
 
 Range = tuple[float, float]
 
@@ -47,7 +48,10 @@ def to_uint8(x: Array, value_range: Range) -> Array:
 
 
 def window(x: np.ndarray, values: Values) -> np.ndarray:
-    """Images in their own numbers as shares of 255: as they are where these are bytes, else float32."""
+    """What is seen of images in their own numbers: as they are where these are bytes, else shares of 255, float32; of
+    label maps the colours, uint8."""
     if values == BYTES:
         return x
+    if values.palette:
+        return painted(x, values.palette)
     return ((x.astype(np.float32) - values.low) * (255 / (values.high - values.low))).clip(0, 255)

@@ -19,24 +19,22 @@ DICOM = b"DICM"  # at byte 128
 
 
 def of(path):
-    """The slices of a volume as paths, or the path itself in a list where it is none.
+    """The slices of a volume as paths, or the path itself in a list where it is none, or none that can be read.
 
     Raises:
-      UserError: nibabel is missing, or the volume cannot be read.
+      UserError: nibabel is missing.
     """
     if not str(path).lower().endswith(VOLUMES):
         return [path]
+    nibabel = _nibabel()
     try:
         with quiet():
-            found = _nibabel().load(path)
-            shape, axes = found.shape, _nibabel().io_orientation(found.affine)[:, 0].tolist()
-    except UserError:
-        raise
-    except Exception as error:  # a reader of others' files, which can fail in any way
-        raise UserError(f"{path}: cannot be read as a NIfTI volume ({error}); replace or remove it") from error
-    if len(shape) < 2 or len(shape) > 4:
-        raise UserError(f"{path}: is {list(shape)}, not a volume [x, y, z] of one or more channels")
-    return [Path(path) / f"{number:04d}" for number in range(shape[axes.index(2)] if len(shape) > 2 else 1)]
+            found = nibabel.load(path)
+            shape, axes = found.shape, nibabel.io_orientation(found.affine)[:, 0].tolist()
+            count = int(shape[axes.index(2)]) if len(shape) > 2 else 1
+    except Exception:  # a reader of others' files, which can fail in any way; who reads the path is told of it
+        return [path]
+    return [Path(path) / f"{number:04d}" for number in range(count)] if 2 <= len(shape) <= 4 and count else [path]
 
 
 def volume(path):

@@ -23,12 +23,13 @@ def ending(source, dtype, channels):
     return KEPT.get(Path(source).suffix.lower(), ".png" if fits else ".tif")
 
 
-def encode(image, kind=".png"):
+def encode(image, kind=".png", palette=()):
     """The bytes of a file of an image [h, w, c].
 
     Args:
       image: for PNG uint8 or uint16 with c = 1, 3 or 4; else of any type and c.
       kind: ".png", ".tif" or ".npy".
+      palette: of uint8 with c = 1, as PNG: the colours of its numbers.
     """
     image, buffer = np.asarray(image), io.BytesIO()
     if kind == ".npy":
@@ -50,18 +51,21 @@ def encode(image, kind=".png"):
 
         return imagecodecs.png_encode(np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image))
     else:
-        to_pillow(image).save(buffer, format="PNG")
+        picture = to_pillow(image)
+        if palette and picture.mode == "L":
+            picture.putpalette([value for colour in palette for value in colour])
+        picture.save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def write(path, image):
+def write(path, image, palette=()):
     """Writes an image [h, w, c] as the file that the ending of `path` says, .png, .tif or .npy, as `encode`.
 
     A reader never sees half a file: the bytes go to a temporary file beside
     it, which then takes its name.
     """
     path = Path(path)
-    content = encode(image, path.suffix)
+    content = encode(image, path.suffix, palette)
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.tmp")  # fits where the longest names do
     try:
         temporary.write_bytes(content)

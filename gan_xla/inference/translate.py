@@ -24,8 +24,10 @@ NAMED = 20  # of the files that were left out
 
 def _targets(files: list[Path], source: Path, output: Path, model: Model, made: str) -> list[Path]:
     """Where the results go: under the names, and in the directories, that the files have below `source`."""
-    dtype, channels = model.values(made).dtype, model.channels(made)
-    targets = [output / path.relative_to(source).with_suffix(images.ending(path, dtype, channels)) for path in files]
+    values, channels = model.values(made), 1 if model.values(made).palette else model.channels(made)
+    targets = [
+        output / path.relative_to(source).with_suffix(images.ending(path, values.dtype, channels)) for path in files
+    ]
     twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
@@ -47,15 +49,13 @@ def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
 
 def _translator(model: Model, direction: str | None, size: str, tile: int, overlap: int, options: dict) -> Callable:
     """The function from some decoded images to their translations, lists of [h, w, c]."""
-    data, (source, _) = model.config.data, _ends(model, direction)
+    data, form = model.config.data, forms(model.config.data, _ends(model, direction)[0][2:])[1]
     if not data.image_size:
         raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     if size == "train":
 
         def whole(read: Sequence[np.ndarray]) -> list[np.ndarray]:
-            form, low = (data.image_size, data.fit, tuple(data.background)), model.values(source).low
-            x = [images.fit(image, *form, low=low) for image in read]
-            y = model.translate(np.stack(x), direction, **options)
+            y = model.translate(np.stack([form.fitted(image) for image in read]), direction, **options)
             return [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
 
         return whole
@@ -66,7 +66,7 @@ def _translator(model: Model, direction: str | None, size: str, tile: int, overl
     tiling.check(tile, overlap, model.size_multiple)
     one = partial(model.translate, direction=direction, **options)
     tiled = partial(tiling.tiled, one, tile=tile, overlap=overlap, multiple=model.size_multiple)
-    return lambda read: [tiled(image) for image in read]
+    return lambda read: [tiled(form.channelled(image)) for image in read]
 
 
 def _ends(model: Model, direction: str | None) -> tuple[str, str]:
@@ -125,7 +125,7 @@ def translate(
     ends = _ends(model, direction)
     targets = _targets([flat(file)[0] for file in files], source, Path(output), model, ends[1])
     form, outside = forms(model.config.data, ends[0][2:])[1], Outside()
-    form = form._replace(max_pixels=max_pixels or form.max_pixels)
+    form, palette = form._replace(max_pixels=max_pixels or form.max_pixels), model.values(ends[1]).palette
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
     translated, unread = _translator(model, direction, size, tile, overlap, options), []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
@@ -135,7 +135,7 @@ def translate(
             read = _read(files[part], targets[part], form, outside, unread)
             for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                images.write(target, image)
+                images.write(target, images.classes.of(image) if palette else image, palette)
     if len(unread) == len(files):
         raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
     kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"

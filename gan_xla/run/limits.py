@@ -60,6 +60,11 @@ RULES = {
     "data.load_size": SIZE,
     "data.channels*": _whole(1, 4096),
     "data.dtype*": Rule(lambda x: x in ("", *VALUES), f"one of {', '.join(VALUES)}, or '' for the first file's"),
+    "data.kind_?": Rule(lambda x: x in ("images", "labels"), "images or labels"),
+    "data.palette_?": _several(
+        lambda colour: len(colour) == 3 and all(_whole(0, 255).allows(x) for x in colour),
+        "colours, such as ((0, 0, 0), (255, 128, 0))",
+    ),
     "data.range*": Rule(
         lambda x: not len(x) or (len(x) == 2 and -FINITE <= x[0] < x[1] <= FINITE),
         "(low, high), two numbers, or () for those of the images",

@@ -24,7 +24,10 @@ from gan_xla.run import compat, limits
 
 NAMED = 5  # differences that a message lists
 # Fields of `data` that reading the data makes known; a run keeps what it began with.
-FOUND = ("validation", "dtype", "dtype_a", "dtype_b", "range", "range_a", "range_b")
+FOUND = (
+    "validation",
+    *(f"{name}{end}" for name in ("dtype", "range", "channels", "palette") for end in ("", "_a", "_b")),
+)
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
 SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))

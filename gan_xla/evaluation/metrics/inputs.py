@@ -61,8 +61,9 @@ def _images(x, types):
 
 
 def image_pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images of one shape, uint8 or float32 in shares of 255, compared one by one; errors as in `images`."""
-    x, y = (_images(one, (np.uint8, np.float32)) for one in (x, y))
+    """Images of one shape, both uint8 or both float32 in shares of 255, compared one by one; errors as in `images`."""
+    both = {np.asarray(one).dtype for one in (x, y)}
+    x, y = (_images(one, (np.float32,) if both == {np.dtype(np.float32)} else (np.uint8,)) for one in (x, y))
     if x.shape != y.shape:
         raise ValueError(f"expected as many images of one size, got {x.shape} and {y.shape}")
     return x, y
