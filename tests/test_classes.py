@@ -56,6 +56,11 @@ def test_classes_are_the_numbers_of_palettes_and_of_grey_files_or_exact_colours(
         found, _ = classes.read(tmp_path / name, palette=palette)
         np.testing.assert_array_equal(found[..., 0], numbers)
     assert classes.read(tmp_path / "palette.png")[1][:4] == PALETTE
+    np.save(tmp_path / "floats.npy", numbers.astype(np.float32))
+    np.testing.assert_array_equal(classes.read(tmp_path / "floats.npy")[0][..., 0], numbers)
+    np.save(tmp_path / "floats.npy", numbers - 0.5)
+    with pytest.raises(images.Unreadable, match="values that are no whole numbers from 0 on"):
+        classes.read(tmp_path / "floats.npy")
     with pytest.raises(images.Unreadable, match="is no label map, which has one whole number a pixel"):
         classes.read(tmp_path / "colours.png")
     with pytest.raises(images.Unreadable, match=r"its colour \(9, 99, 200\) is none of data.palette_a"):

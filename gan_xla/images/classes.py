@@ -23,8 +23,8 @@ def read(file, name=None, max_pixels=MAX_PIXELS, palette=()):
     """
     name = file if name is None else name
     pixels, colours = decode(file, name, max_pixels, indexed=True)
-    if pixels.shape[-1] == 1 and pixels.dtype in (np.uint8, np.uint16):
-        return pixels, colours or ()
+    if pixels.shape[-1] == 1:
+        return _whole(pixels, name), colours or ()
     if pixels.shape[-1] < 3 or pixels.dtype != np.uint8 or not palette:
         raise Unreadable(
             f"{name}: is no label map, which has one whole number a pixel; save it so, or with a palette, or say "
@@ -38,6 +38,16 @@ def read(file, name=None, max_pixels=MAX_PIXELS, palette=()):
         colour = tuple(pixels[wrong][0, :3].tolist())
         raise Unreadable(f"{name}: its colour {colour} is none of data.palette_a or palette_b; add it, or replace it")
     return found.astype(np.uint8 if len(palette) < VOID else np.uint16)[..., None], ()
+
+
+def _whole(pixels, name):
+    """Numbers of any type as classes: segmentations in medical files are often signed, or floats."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    found = pixels.clip(0, 65535).astype(np.uint16)
+    if (found != pixels).any():
+        raise Unreadable(f"{name}: is no label map: it has values that are no whole numbers from 0 on; replace it")
+    return found
 
 
 def one_hot(classes, count):

@@ -47,20 +47,19 @@ def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
     return [path for path in files if output not in path.resolve().parents]
 
 
-def _translator(model: Model, direction: str | None, size: str, tile: int, overlap: int, options: dict) -> Callable:
+def _translator(
+    model: Model, form: Form, direction: str | None, size: str, tile: int, overlap: int, options: dict
+) -> Callable:
     """The function from some decoded images to their translations, lists of [h, w, c]."""
-    data, form = model.config.data, forms(model.config.data, _ends(model, direction)[0][2:])[1]
-    if not data.image_size:
-        raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     if size == "train":
 
         def whole(read: Sequence[np.ndarray]) -> list[np.ndarray]:
             y = model.translate(np.stack([form.fitted(image) for image in read]), direction, **options)
-            return [images.unfit(image, before.shape[:2], data.fit) for image, before in zip(y, read, strict=True)]
+            return [images.unfit(image, before.shape[:2], form.fit) for image, before in zip(y, read, strict=True)]
 
         return whole
     if model.size_multiple is None:
-        raise UserError(f"--size=native: this network takes {images.shown(data.image_size)} alone; use --size=train")
+        raise UserError(f"--size=native: this network takes {images.shown(form.size)} alone; use --size=train")
     if options.get("statistics") == "batch":
         raise UserError("--statistics=batch needs images of one size; use --size=train")
     tiling.check(tile, overlap, model.size_multiple)
@@ -122,12 +121,14 @@ def translate(
         raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
     files, source = _files(input, Path(output))
     model = gan_xla.load(workdir, checkpoint)
+    if not model.config.data.image_size:
+        raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     ends = _ends(model, direction)
     targets = _targets([flat(file)[0] for file in files], source, Path(output), model, ends[1])
     form, outside = forms(model.config.data, ends[0][2:])[1], Outside()
     form, palette = form._replace(max_pixels=max_pixels or form.max_pixels), model.values(ends[1]).palette
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
-    translated, unread = _translator(model, direction, size, tile, overlap, options), []
+    translated, unread = _translator(model, form, direction, size, tile, overlap, options), []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
