@@ -14,7 +14,10 @@ Layouts of `data.path`:
     `data.attributes`: `data.labels` names columns of it (`gan_xla.data.table`).
   images, or train/ [test/ or val/] of images or of directories of images, with
     `data.unlabelled`: one domain.
-Or any two directories `data.path_a` and `data.path_b`, like the first layout.
+Or any two directories `data.path_a` and `data.path_b`, like the first layout; in the place of either several, whose
+images of one name are the channels of one image.
+
+What the numbers of the files are, where the fields do not say, `gan_xla.data.measuring` finds out.
 
 Without test directories the last images by name are held out, of each class its own. Beside test/, val/ is for scores
 while a run trains (`gan_xla.data.validation`). Directories called test, val, results or masks among images without
