@@ -72,12 +72,14 @@ def draw(random: Random, size: tuple[int, int], cut: images.Size | None, augment
       cut: of the crops; None for no crop.
       augment: what is asked for.
     """
-    bits, more = random(AUGMENT), random(TURN)
+    bits = random(AUGMENT)
     room = np.array([length - side + 1 for length, side in zip(size, images.sides(cut or size))], np.uint64)
     top, left = _parts(bits, 2, 24) * room[:, None] >> np.uint64(24)
     code = (bits >> np.uint64(63)) * np.uint64(augment.flip)
-    code |= (more >> np.uint64(63)) * np.uint64(2 * augment.flip_vertical)
-    code |= (more >> np.uint64(61) & np.uint64(3)) * np.uint64(4 * augment.turn)
+    if augment.flip_vertical or augment.turn:
+        more = random(TURN)
+        code |= (more >> np.uint64(63)) * np.uint64(2 * augment.flip_vertical)
+        code |= (more >> np.uint64(61) & np.uint64(3)) * np.uint64(4 * augment.turn)
     return np.column_stack([top, left, code]).astype(np.int32)
 
 
