@@ -278,9 +278,8 @@ def test_depth_to_six_channels_trains_resumes_and_goes_through_every_mode(tmp_pa
     _, tables = pictures.made(report_run.read(run))
     assert [table.title for table in tables] == ["A to B", "B to A"] and len(tables[0].rows) == 6
     runtime = pytest.importorskip("onnxruntime")
-    assert main(["main", "--mode=export", *where, "--format=onnx", f"--output={tmp_path / 'onnx'}"]) == 0
-    (file,) = (tmp_path / "onnx").glob("*.onnx")
-    (made,) = runtime.InferenceSession(file).run(None, {"image": x[None]})
+    assert main(["main", "--mode=export", *where, "--format=onnx", f"--output={tmp_path / 'six.onnx'}"]) == 0
+    (made,) = runtime.InferenceSession(tmp_path / "six.onnx").run(None, {"image": x[None]})
     np.testing.assert_allclose(made[0], six, atol=1e-4)
     for form, message in (("web", "the page translates bytes"), ("safetensors", "one number of channels")):
         assert main(["main", "--mode=export", *where, f"--format={form}", f"--output={tmp_path / form}"]) == 2
