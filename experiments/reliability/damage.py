@@ -49,11 +49,8 @@ def originals(view: Image.Image) -> list[tuple[str, bytes]]:
                 except (OSError, ValueError):  # the format has no such mode
                     continue
                 found.append((extension, buffer.getvalue()))
-    return (
-        found
-        + [(extension, _array(np.asarray(view), extension, *form)) for extension, *form in ARRAYS]
-        + _medical(view)
-    )
+    found += [(extension, _array(np.asarray(view), extension, *form)) for extension, *form in ARRAYS]
+    return found + _medical(view)
 
 
 def _array(view: np.ndarray, extension: str, kind: str, channels: int) -> bytes:

@@ -80,19 +80,11 @@ def _classes(data, domain, files, bad):
         return {}, f"{count} classes"
 
     def look(file):
-        try:
-            found, colours = images.classes.read(file, None, field(data, "max_pixels", images.MAX_PIXELS), palette)
-        except images.Unreadable as error:
-            bad.add(str(error))
-            return None
+        found, colours = images.classes.read(file, None, field(data, "max_pixels", images.MAX_PIXELS), palette)
         known = found[found != images.classes.VOID]
         return (int(known.max()) if known.size else 0), colours
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = pool.map(look, files)
-        found = [x for x in tqdm(looks, f"classes of {domain}", len(files), leave=False, unit="image") if x]
-    if not found:
-        raise UserError(f"{_where(files)}: none of the {len(files)} label maps can be read; replace them")
+    found = _looks(look, files, f"classes of {domain}", bad)
     classes = field(data, f"channels_{domain.lower()}") or max(1 + max(most for most, _ in found), len(palette))
     ours = next((colours[:classes] for _, colours in found if len(set(colours[:classes])) == classes), None)
     return {"channels": classes, "palette": palette or ours or images.classes.colours(classes)}, f"{classes} classes"
@@ -126,17 +118,26 @@ def _ends(domain, files, options, bad):
     """(lowest, highest value, number of files by type)."""
 
     def look(file):
+        planes = _planes(file, options)
+        return min(x.min() for x in planes), max(x.max() for x in planes), [x.dtype.name for x in planes]
+
+    lows, highs, types = zip(*_looks(look, files, f"range of {domain or 'values'}", bad))
+    return float(min(lows)), float(max(highs)), collections.Counter(name for names in types for name in names)
+
+
+def _looks(look, files, what, bad):
+    """What `look` gives of every file that can be read, several at a time, under a bar that says `what`."""
+
+    def guarded(file):
         try:
-            planes = _planes(file, options)
+            return look(file)
         except images.Unreadable as error:
             bad.add(str(error))
             return None
-        return min(x.min() for x in planes), max(x.max() for x in planes), [x.dtype.name for x in planes]
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = pool.map(look, files)
-        found = [x for x in tqdm(looks, f"range of {domain or 'values'}", len(files), leave=False, unit="image") if x]
+        looks = pool.map(guarded, files)
+        found = [x for x in tqdm(looks, what, len(files), leave=False, unit="image") if x]
     if not found:
         raise UserError(f"{_where(files)}: none of the {len(files)} images can be read; replace them")
-    lows, highs, types = zip(*found)
-    return float(min(lows)), float(max(highs)), collections.Counter(name for names in types for name in names)
+    return found

@@ -63,7 +63,7 @@ def decode(file, name, max_pixels=MAX_PIXELS, deep=False, indexed=False):
     reader = slices.dicom if slices.is_dicom(content) else arrays.kind(content)
     if reader:
         pixels, picture = _guarded(lambda most: reader(content, most), name, max_pixels)
-        if not picture or pixels is not None:
+        if pixels is not None:
             return pixels, picture
     return _picture(content, name, max_pixels, deep or indexed, indexed)
 

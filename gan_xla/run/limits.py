@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from gan_xla.errors import UserError
+from gan_xla.images.arrays import TYPES
 
 FINITE = 3e38  # in float32
 STEPS = 2**31 - 1  # in int32
 TURNS = ("d", "g", "dg", "gd", "d+g")
 DTYPES = ("float32", "bfloat16")
-VALUES = ("uint8", "uint16", "int16", "float32")
 NONFINITE = ("stop", "skip", "rollback")  # of gan_xla.training.train
 
 
@@ -59,7 +59,7 @@ RULES = {
     "data.image_size": SIZE,
     "data.load_size": SIZE,
     "data.channels*": _whole(1, 4096),
-    "data.dtype*": Rule(lambda x: x in ("", *VALUES), f"one of {', '.join(VALUES)}, or '' for the first file's"),
+    "data.dtype*": Rule(lambda x: x in ("", *TYPES), f"one of {', '.join(TYPES)}, or '' for the first file's"),
     "data.kind_?": Rule(lambda x: x in ("images", "labels"), "images or labels"),
     "data.palette_?": _several(
         lambda colour: len(colour) == 3 and all(_whole(0, 255).allows(x) for x in colour),
