@@ -137,7 +137,7 @@ def test_a_chip_alone_waits_for_nobody():
         (["--steps=-1"], "--steps=-1: must be 0 or more"),
         (["--batch_size=6", "--devices=4"], "train.batch_size=6 cannot be shared by 4 device"),
         (["--set=model.generator.widht=4"], "widht"),
-        (["--set=data.image_size=24"], "24"),
+        (["--set=data.image_size=18"], "data.image_size=18: this network takes"),
         (["--config=nothing"], "--config=nothing: no such file"),
         (["--config=toy_gmm"], "--config=toy_gmm: not a method that translates images"),
         (["--config=cgan"], "--config=cgan: not a method that translates images"),
