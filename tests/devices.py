@@ -1,4 +1,4 @@
-"""Run by test_parallel in a process of its own: three steps on one device and on eight.
+"""Run by test_devices in a process of its own: three steps on one device and on eight.
 
 Prints, for each case, the largest relative difference between the two states, in float64.
 """

@@ -147,6 +147,7 @@ def identity(monkeypatch):
         step=1,
         size_multiple=1,
         directions=("AtoB",),
+        ends=lambda direction: ("x_A", "x_B"),
         values=lambda name: BYTES,
         channels=lambda name: 3,
         translate=lambda x, direction, **options: x,

@@ -14,31 +14,19 @@ from gan_xla import devices
 from gan_xla.errors import UserError
 
 
-def _start(case: str) -> subprocess.Popen:
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_eight_devices_equal_one_after_three_steps(case):
     # Unoptimised programs compile several times faster, and mean the same.
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     script = Path(__file__).with_name("devices.py")
-    root = str(script.parent.parent)
-    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": root}
-    return subprocess.Popen(
-        [sys.executable, str(script), case],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=root,
-        env=env,
-    )
-
-
-@pytest.mark.slow
-def test_eight_devices_equal_one_after_three_steps():
-    processes = {case: _start(case) for case in CASES}
-    for case, process in processes.items():
-        output, errors = process.communicate()
-        assert process.returncode == 0, errors
-        result = json.loads(output.splitlines()[-1])
-        assert result["devices"] == 8
-        assert result[case] < 1e-9, result
+    root = script.parent.parent
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, script, case], text=True, capture_output=True, cwd=root, env=env)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["devices"] == 8
+    assert result[case] < 1e-9, result
 
 
 def test_a_batch_that_devices_cannot_share_is_a_clear_error():

@@ -57,7 +57,7 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
     if model.latent:
         kinds = {"noise": ((model.latent,), np.float32)}
     elif config.data.image_size:
-        source = f"x_{direction[0]}" if direction else "x"
+        source, _ = model.ends(direction)
         kinds = {"image": ((height, width, model.channels(source)), np.dtype(model.values(source).dtype))}
     else:
         kinds = {"points": ((2,), np.float32)}
@@ -83,7 +83,7 @@ def describe(model: Model, direction: str | None, size: int | None) -> dict[str,
     data, labels = model.config.data, model.labels
     about = {"gan_xla": gan_xla.__version__, "method": model.config.gan, "step": model.step, "direction": direction}
     if data.image_size:
-        source, made = (f"x_{direction[0]}", f"x_{direction[-1]}") if direction else ("x", "x")
+        source, made = model.ends(direction)
         about |= {
             "images": _kind(model, source),
             "channels": _colours(model, source),

@@ -56,6 +56,21 @@ class Model:
         """What `translate` accepts; the first is the default; none where it takes domains."""
         return self._gan.directions
 
+    def ends(self, direction: str | None = None) -> tuple[str, str]:
+        """Names of what is translated and of what it becomes, for `values` and `channels`.
+
+        Args:
+          direction: one of `directions`; None for the first. Where there are none, both are "x".
+        Raises:
+          UserError: another direction.
+        """
+        if not self.directions:
+            return "x", "x"
+        direction = direction or self.directions[0]
+        if direction not in self.directions:
+            raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
+        return f"x_{direction[0]}", f"x_{direction[-1]}"
+
     @property
     def domains(self) -> tuple[str, ...]:
         """The domains of `translate`, or the labels of `sample`, where the method has them."""
@@ -132,8 +147,8 @@ class Model:
             raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
         dropout = self._gan.habit.dropout if dropout is None else dropout
         x = np.asarray(images)
+        source, made = self.ends(direction)
         target = self._target(direction, domain, len(x))
-        source, made = self._ends(target)
         x = self._check(x, source)
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
@@ -165,14 +180,10 @@ class Model:
 
         def translated(x, label=None):
             to = direction if label is None else label
-            source, made = self._ends(to)
+            source, made = self.ends(direction)
             return self._finish(translate(*gen, self._into(x, source), to, self.habit.statistics, None), made)
 
         return translated
-
-    def _ends(self, target) -> tuple[str, str]:
-        """Names of what is translated and of what it becomes, by a direction; of domains by label both are "x"."""
-        return (f"x_{target[0]}", f"x_{target[-1]}") if isinstance(target, str) else ("x", "x")
 
     def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
         """A direction, or label vectors [count, d]."""
@@ -180,10 +191,7 @@ class Model:
         if labels is None:
             if domain is not None:
                 raise UserError(f"--domain: this model has directions, {' and '.join(self.directions)}, not domains")
-            direction = direction or self.directions[0]
-            if direction not in self.directions:
-                raise UserError(f"--direction={direction}: this model was trained for {' and '.join(self.directions)}")
-            return direction
+            return direction or self.directions[0]
         if direction is not None or domain is None:
             raise UserError(f"--domain: say which of {', '.join(self.domains)} to translate to")
         if isinstance(domain, np.ndarray):

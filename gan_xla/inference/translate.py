@@ -68,12 +68,6 @@ def _translator(
     return lambda read: [tiled(form.channelled(image)) for image in read]
 
 
-def _ends(model: Model, direction: str | None) -> tuple[str, str]:
-    """Names of what is translated and of what it becomes."""
-    direction = direction or next(iter(model.directions), "")
-    return (f"x_{direction[0]}", f"x_{direction[-1]}") if direction in model.directions else ("x", "x")
-
-
 def _other(size: str, model: Model) -> str:
     """What to ask for in the place of `size`, in brackets."""
     if size == "native":
@@ -123,10 +117,10 @@ def translate(
     model = gan_xla.load(workdir, checkpoint)
     if not model.config.data.image_size:
         raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
-    ends = _ends(model, direction)
-    targets = _targets([flat(file)[0] for file in files], source, Path(output), model, ends[1])
-    form, outside = forms(model.config.data, ends[0][2:])[1], Outside()
-    form, palette = form._replace(max_pixels=max_pixels or form.max_pixels), model.values(ends[1]).palette
+    taken, made = model.ends(direction)
+    targets = _targets([flat(file)[0] for file in files], source, Path(output), model, made)
+    form, outside = forms(model.config.data, taken[2:])[1], Outside()
+    form, palette = form._replace(max_pixels=max_pixels or form.max_pixels), model.values(made).palette
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
     translated, unread = _translator(model, form, direction, size, tile, overlap, options), []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
