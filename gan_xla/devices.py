@@ -14,6 +14,7 @@ from gan_xla.errors import UserError
 
 AXIS = "batch"
 HEARTBEAT_S = 20  # after which a process that is silent is taken for dead
+_most: int | None = None  # see `use`
 
 
 def use_compilation_cache() -> None:
@@ -41,6 +42,33 @@ def start(coordinator: str | None = None, num_processes: int | None = None, proc
         ) from error
 
 
+def use(count: int | None) -> None:
+    """From now on, takes the first `count` of this machine's devices; None: all.
+
+    Raises:
+      UserError: there are not so many, or several processes, which share all of theirs.
+    """
+    global _most
+    if count is not None and several():
+        raise UserError(f"--devices={count}: several processes use all of their devices; leave it out")
+    if count is not None and count > jax.device_count():
+        raise UserError(f"--devices={count}: this machine has {jax.device_count()} x {jax.devices()[0].device_kind}")
+    _most = count
+
+
+def _all() -> list[jax.Device]:
+    return jax.devices()[:_most]
+
+
+def _local() -> list[jax.Device]:
+    return jax.local_devices()[:_most]
+
+
+def _chosen() -> list[jax.Device] | None:
+    """As `jax.pmap` takes them: None for all."""
+    return None if _most is None else _all()
+
+
 def several() -> bool:
     """Whether other processes train along with this one."""
     return jax.process_count() > 1
@@ -65,7 +93,7 @@ def preempted(step: int) -> bool:
 def describe() -> str:
     """The devices in a few words, such as "8 x cpu"."""
     processes = f" in {jax.process_count()} processes" if several() else ""
-    return f"{jax.device_count()} x {jax.devices()[0].device_kind}{processes}"
+    return f"{len(_all())} x {jax.devices()[0].device_kind}{processes}"
 
 
 def rows(batch_size: int, accumulate: int = 1, devices: Sequence[jax.Device] | None = None) -> slice:
@@ -74,18 +102,23 @@ def rows(batch_size: int, accumulate: int = 1, devices: Sequence[jax.Device] | N
     Raises:
       UserError: the batch does not divide over the devices, or a device's share into `accumulate` parts.
     """
-    count = len(devices or jax.devices())
+    count = len(devices or _all())
     if batch_size < 1 or batch_size % (count * accumulate):
-        fix = f"use a multiple of {count * accumulate}" if count * accumulate > 1 else "use 1 or more"
         parts = f" in train.accumulate={accumulate} parts each" if accumulate > 1 else ""
-        raise UserError(f"train.batch_size={batch_size} cannot be shared by {count} device(s){parts}; {fix}")
+        fewer = [fit for fit in range(1, count) if batch_size > 0 and batch_size % (fit * accumulate) == 0]
+        raise UserError(
+            f"train.batch_size={batch_size} cannot be shared by {count} device(s){parts}; use "
+            + (f"--devices={fewer[-1]}, or " if fewer and not several() else "")
+            + (f"a multiple of {count * accumulate}" if count * accumulate > 1 else "1 or more")
+            + (", and scale optimizer.learning_rate alike" if count > 1 else "")
+        )
     share = batch_size // jax.process_count()
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
 
 
 def share(batch_size: int) -> int:
     """Rows of the global batch that each device takes."""
-    return batch_size // jax.device_count()
+    return batch_size // len(_all())
 
 
 def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Callable:
@@ -94,12 +127,13 @@ def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Cal
     The state is replicated and donated; leaves of `batches` have a leading axis of local
     devices, as `shard` makes them. `step` averages over the axis `AXIS`.
     """
+    devices = devices or _chosen()
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
 def placed(state: Tree) -> Tree:
     """A state, equal in all processes, as the mapped step gives it, so that the step is traced once and not twice."""
-    mesh = Mesh(np.asarray(jax.devices()), (AXIS,))
+    mesh = Mesh(np.asarray(_all()), (AXIS,))
     if several():
         return multihost_utils.host_local_array_to_global_array(state, mesh, PartitionSpec())
     return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
@@ -110,18 +144,18 @@ def map_rows(function: Callable) -> Callable:
 
     `rows` are replicated, as `replicate` makes them; leaves of a batch have a leading axis of local devices.
     """
-    return jax.pmap(function, in_axes=(None, 0))
+    return jax.pmap(function, in_axes=(None, 0), devices=_chosen())
 
 
 def replicate(tree: Tree) -> Tree:
     """Arrays of the host on each local device, as the mapped functions take them without a transfer."""
-    count = np.zeros(jax.local_device_count())
-    return jax.pmap(lambda tree, _: tree, in_axes=(None, 0), out_axes=None)(tree, count)
+    count = np.zeros(len(_local()))
+    return jax.pmap(lambda tree, _: tree, in_axes=(None, 0), out_axes=None, devices=_chosen())(tree, count)
 
 
 def _over_rows() -> tuple[NamedSharding, NamedSharding]:
     """Shardings over this process's devices: by rows, and whole on each."""
-    mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    mesh = Mesh(np.asarray(_local()), (AXIS,))
     return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
 
 
@@ -130,7 +164,7 @@ def spread(rows: Tree) -> Tree:
 
     A jitted function of them and of what is `everywhere` then runs on all devices, and computes the same.
     """
-    count = jax.local_device_count()
+    count = len(_local())
     if any(np.shape(x)[0] % count for x in jax.tree.leaves(rows)):
         return rows
     return jax.device_put(rows, _over_rows()[0])
@@ -148,7 +182,7 @@ def memory() -> int | None:
 
 def shard(batches: Tree, devices: Sequence[jax.Device] | None = None) -> Tree:
     """[k, n, ...] of this process -> [local devices, k, n / local devices, ...], on the host."""
-    count = len(devices) if devices else jax.local_device_count()
+    count = len(devices or _local())
 
     def leaf(x):
         k, n = x.shape[:2]
