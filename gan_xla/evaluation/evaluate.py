@@ -29,6 +29,7 @@ def evaluate(
     features: str = "efficientnet",
     features_path: str | None = None,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> dict[str, dict[str, dict[str, dict]]]:
     """Measures a run on the test images of its data, prints a table and adds the numbers to evaluation.json there.
 
@@ -46,6 +47,7 @@ def evaluate(
       features: the feature network, "efficientnet" or "inception".
       features_path: file of its weights, in the place of the usual one.
       seed: of noise and other draws.
+      overwrite: whether numbers take the place of those of another seed or number of images.
     Returns:
       {step: {direction, domain or "samples": {name: record}}}, the part of evaluation.json that is new; a record has
       `value` (None with a `reason` where it could not be measured), `metric`, `images` and `seed`, and where there
@@ -69,6 +71,9 @@ def evaluate(
         model = gan_xla.load(workdir, step)
         found = suite.measure(model)
         results[str(model.step)] = {f"{name} of {input}" if input else name: x for name, x in found.items()}
+        if not overwrite and (kept := _kept(root, results)):
+            print(table(results))
+            raise UserError(f"{root / FILE}: {kept}; nothing was replaced; --overwrite does it")
         _write(root, results, suite)
     print(f"{dataset.about}{suite.shown}\n\n{table(results)}\n\nin {root / FILE}")
     return _records(results)
@@ -114,6 +119,20 @@ def read(path: epath.Path) -> dict:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is damaged, or another program's; move it away and evaluate again") from error
+
+
+def _kept(root: epath.Path, results: Mapping[str, Found]) -> str:
+    """The first number that is there already, of another seed or number of images, in words, or ""."""
+    known = read(root / FILE)
+    for step, found in _records(results).items():
+        for case, records in found.items():
+            for title, record in records.items():
+                old = known.get(step, {}).get(case, {}).get(title)
+                differs = [x for x in ("images", "seed") if old and old["value"] is not None and old[x] != record[x]]
+                if differs and record["value"] is not None:
+                    how = " and ".join(f"{name} {old[name]}, not {record[name]}" for name in differs)
+                    return f"{title} of step {step}, {case}, was measured with {how}"
+    return ""
 
 
 def _write(root: epath.Path, results: Mapping[str, Found], suite: Suite) -> None:

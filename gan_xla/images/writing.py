@@ -58,14 +58,19 @@ def encode(image, kind=".png", palette=()):
     return buffer.getvalue()
 
 
-def write(path, image, palette=()):
+def write(path, image, palette=(), overwrite=True):
     """Writes an image [h, w, c] as the file that the ending of `path` says, .png, .tif or .npy, as `encode`.
 
     A reader never sees half a file: the bytes go to a temporary file beside
     it, which then takes its name.
+
+    Raises:
+      UserError: another file is there already, and `overwrite` is False.
     """
     path = Path(path)
     content = encode(image, path.suffix, palette)
+    if not overwrite and path.exists() and path.read_bytes() != content:
+        raise UserError(f"{path}: is there already, and differs; use another --output, or --overwrite to replace it")
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.tmp")  # fits where the longest names do
     try:
         temporary.write_bytes(content)

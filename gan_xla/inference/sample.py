@@ -44,6 +44,7 @@ def sample(
     seed: int = 0,
     checkpoint: str = "last",
     interpolate: int = 0,
+    overwrite: bool = False,
 ) -> None:
     """Draws images as files 00000.png, 00001.png, ... and all of them together as grid.png; as TIFF where PNG cannot
     hold them.
@@ -57,8 +58,9 @@ def sample(
       labels, seed: as `Model.sample`.
       checkpoint: "last" or a step.
       interpolate: images a row on the way from one noise to another; 0 for independent images.
+      overwrite: whether results take the place of other files of their names.
     Raises:
-      UserError: what the model cannot do, or an output that cannot be written.
+      UserError: what the model cannot do, or an output that cannot be written or is there already.
     """
     model = gan_xla.load(workdir, checkpoint)
     drawn = _draw(model, num, labels, seed, interpolate)
@@ -68,9 +70,10 @@ def sample(
             values = model.values(end or "x")
             kind = images.ending("", values.dtype, made.shape[-1])
             for number, image in enumerate(made):
-                images.write(directory / f"{number:05d}{end}{kind}", image)
+                images.write(directory / f"{number:05d}{end}{kind}", image, overwrite=overwrite)
             shown = images.visible(window(made, values))
-            images.write(directory / f"grid{end}.png", _grid(shown, interpolate or min(COLUMNS, len(made))))
+            grid = _grid(shown, interpolate or min(COLUMNS, len(made)))
+            images.write(directory / f"grid{end}.png", grid, overwrite=overwrite)
     print(f"{len(made)} image(s) drawn by {workdir}, step {model.step}, into {output}")
 
 

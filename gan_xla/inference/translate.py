@@ -86,6 +86,7 @@ def translate(
     tile: int = 1024,
     overlap: int = 128,
     max_pixels: int | None = None,
+    overwrite: bool = False,
     **options,
 ) -> None:
     """Translates a file, or the images of a directory, into files of the same names in directories alike.
@@ -97,7 +98,7 @@ def translate(
       workdir: the run.
       input: an image file, or a directory of images, as `images.find` finds them; of a run whose channels are several
         files as many directories, with commas between.
-      output: directory, made if it is missing; an earlier output there is replaced, an input never.
+      output: directory, made if it is missing.
       direction: as `Model.translate`; None for the model's first.
       checkpoint: "last" or a step.
       size: "train": to the training size as `data.fit` says; "native": keep the image's size,
@@ -105,9 +106,10 @@ def translate(
         takes any size, else "train".
       tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.inference.tiling`.
       max_pixels: of an image; larger ones are left out. Default: the run's `data.max_pixels`.
+      overwrite: whether results take the place of other files of their names; never of an input.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
-      UserError: a missing input, none that can be read, an output that cannot be written or would overwrite an input,
+      UserError: a missing input, none that can be read, an output that cannot be written or is there already,
         or what the model cannot do.
       Incomplete: some images could not be read; the others are translated.
     """
@@ -130,7 +132,7 @@ def translate(
             read = _read(files[part], targets[part], form, outside, unread)
             for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                images.write(target, images.classes.of(image) if palette else image, palette)
+                images.write(target, images.classes.of(image) if palette else image, palette, overwrite)
     if len(unread) == len(files):
         raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
     kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"

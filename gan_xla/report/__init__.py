@@ -11,15 +11,20 @@ ALONE = "One of several processes wrote this page and could not load the model a
 
 
 def write(
-    workdir: epath.PathLike, output: epath.PathLike | None = None, checkpoint: str = "last", translate: bool = True
+    workdir: epath.PathLike,
+    output: epath.PathLike | None = None,
+    checkpoint: str = "last",
+    translate: bool = True,
+    overwrite: bool = False,
 ) -> epath.Path:
     """Writes the report of one run, also of one that is young or still training.
 
     Args:
       workdir: the run.
-      output: the file; None: report.html in the run's directory.
+      output: the file; None: report.html in the run's directory, which takes the place of an earlier one.
       checkpoint: of the translations and samples, as `gan_xla.load`.
       translate: whether there are any; they take the model, its data and a compilation.
+      overwrite: whether `output` takes the place of a file of its name.
     Returns:
       The file.
     Raises:
@@ -28,8 +33,7 @@ def write(
     from gan_xla.report import curves, page, pictures, tables
     from gan_xla.report import run as runs
 
-    output = output or epath.Path(workdir) / FILE
-    page.check(output)
+    page.check(output or epath.Path(workdir) / FILE, overwrite or not output)
     run = runs.read(workdir)
     shots, unread = pictures.shots(run)
     step, made, failure = None, [], "" if translate else ALONE
@@ -44,15 +48,16 @@ def write(
         made=made, made_step=step, failure=failure, metrics=tables.metrics(run), shipped=shipped, fields=fields,
         environments=tables.environments(run), here=tables.this_environment(),
     )  # fmt: skip
-    return page.save(output, text)
+    return page.save(output or epath.Path(workdir) / FILE, text)
 
 
-def compare(workdirs: Sequence[str], output: epath.PathLike) -> epath.Path:
+def compare(workdirs: Sequence[str], output: epath.PathLike, overwrite: bool = False) -> epath.Path:
     """Writes a page that shows runs side by side.
 
     Args:
       workdirs: two runs or more.
       output: the file.
+      overwrite: as `write`.
     Returns:
       The file.
     Raises:
@@ -63,7 +68,7 @@ def compare(workdirs: Sequence[str], output: epath.PathLike) -> epath.Path:
 
     if len(workdirs) < 2:
         raise UserError(f"--compare={','.join(workdirs)}: give two runs or more, with commas between")
-    page.check(output)
+    page.check(output, overwrite)
     found = runs.read_all(workdirs, "compare")
     share = (pictures.SHOTS // len(found) + 1, pictures.SHOT_BYTES // len(found))
     shots, unread = zip(*(pictures.shots(run, *share) for run in found))
@@ -75,7 +80,12 @@ def compare(workdirs: Sequence[str], output: epath.PathLike) -> epath.Path:
 
 
 def blind(
-    workdirs: Sequence[str], output: epath.PathLike, trials: int = 50, direction: str | None = None, seed: int = 0
+    workdirs: Sequence[str],
+    output: epath.PathLike,
+    trials: int = 50,
+    direction: str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
 ) -> epath.Path:
     """Writes a page that asks which of two pictures is more real, without saying where they are from.
 
@@ -85,6 +95,7 @@ def blind(
       trials: how often it asks.
       direction: of translations, or a domain; None: all that the runs have, in turn.
       seed: of the order.
+      overwrite: as `write`.
     Returns:
       The file.
     Raises:
@@ -93,7 +104,7 @@ def blind(
     from gan_xla.report import page
     from gan_xla.report import trials as blind_test
 
-    page.check(output)
+    page.check(output, overwrite)
     return page.save(output, blind_test.page(blind_test.Test.of(workdirs, trials, direction, seed)))
 
 

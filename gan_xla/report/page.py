@@ -52,8 +52,10 @@ def value(x) -> str:
     return x if isinstance(x, str) and x else json.dumps(x, ensure_ascii=False)
 
 
-def check(path: epath.PathLike) -> None:
-    """Raises UserError where `path` cannot be a page's file; said before what takes long."""
+def check(path: epath.PathLike, overwrite: bool) -> None:
+    """Raises UserError where `path` cannot be a page's file, or may not; said before what takes long."""
+    if not overwrite and epath.Path(path).is_file():
+        raise UserError(f"{path}: is there already; use another --output, or --overwrite to replace it")
     if epath.Path(path).is_dir():
         raise UserError(f"{path}: is a directory; use another --output, a file")
 
