@@ -56,6 +56,8 @@ setup(
         "onnx": ["onnx>=1.18"],
         # --mode=export --format=torch and safetensors.
         "torch": ["safetensors>=0.4", "torch>=2.6"],
+        # train.wandb
+        "wandb": ["wandb>=0.20"],
         # DICOM images and NIfTI volumes.
         "medical": ["nibabel>=5", "pydicom>=3"],
         # experiments/colab outside Colab.

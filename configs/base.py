@@ -175,16 +175,26 @@ OPTIMIZER = dict(
     b2=0.999,  # adam: decay of the mean of their squares
     weight_decay=0.0,  # times the parameters, added to the gradients before Adam
     grad_clip=0.0,  # largest norm of all gradients of a player together; 0 for any
-    schedule="constant",  # constant; linear: constant over the first half of train.steps, then linearly to zero
+    schedule="constant",  # constant; linear, cosine: constant until decay_start, then so to zero at train.steps
+    decay_start=0.5,  # share of train.steps
+    warmup=0,  # steps in which the rate rises from zero
     gen=dict(
-        learning_rate=float,  # G's own; None: the common one
-        weight_decay=float,  # G's own; None: the common one
+        # G's own; None: the common ones
+        learning_rate=float,
+        weight_decay=float,
+        schedule=str,
+        decay_start=float,
+        warmup=int,
         ema_decay=0.0,  # decay in a step of the moving average of G, which is used after training; 0 keeps none
         ema_warmup=0.0,  # share of the steps so far (of a phase) that the average spans at most; 0 for any
     ),
     disc=dict(
-        learning_rate=float,  # D's own; None: the common one
-        weight_decay=float,  # D's own; None: the common one
+        # D's own; None: the common ones
+        learning_rate=float,
+        weight_decay=float,
+        schedule=str,
+        decay_start=float,
+        warmup=int,
         clip=0.0,  # largest absolute value of a parameter of D; 0 for any
     ),
 )
@@ -203,8 +213,10 @@ TRAIN = dict(
     # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd, azimuth (of
     # built-in pairs); "" for the first of modes, l1, kid that the run has.
     score="",
+    patience=0,  # scores in a row without a better one after which the run stops; 0: never
     sample_every=500,  # steps; pictures
     log_every=20,  # steps; metrics.jsonl and TensorBoard
+    wandb="",  # project of Weights & Biases that is told too (the extra wandb; WANDB_MODE=offline); "": none
     steps_per_call=1,  # in one call of the device; more for small networks
     num_seeds=1,  # runs in one program, of the seeds `seed`, `seed` + 1, ...
     dtype="float32",  # of activations: float32, bfloat16

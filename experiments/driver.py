@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from experiments.common import configure
 from gan_xla.errors import UserError
-from gan_xla.run import settings
+from gan_xla.run import changes, settings
 from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.training.train import prepare
 
@@ -70,11 +70,13 @@ class Run(NamedTuple):
       config: name of a shipped config, with its variant: "discogan:quick".
       fields: its fields that are replaced.
       workdir: the run's directory.
+      flags: further ones of its command, such as "--init_from=runs/other".
     """
 
     config: str
     fields: Mapping[str, object]
     workdir: Path
+    flags: tuple[str, ...] = ()
 
     def configured(self) -> ml_collections.ConfigDict:
         """The whole config; errors as `configure`."""
@@ -87,7 +89,8 @@ class Run(NamedTuple):
     def command(self) -> list[str]:
         """The command line that trains it."""
         fields = [f"--config.{name}={value}" for name, value in self.fields.items()]
-        return [sys.executable, "-m", "gan_xla.main", f"--config={self.config}", *fields, f"--workdir={self.workdir}"]
+        command = [sys.executable, "-m", "gan_xla.main", f"--config={self.config}", *fields]
+        return [*command, f"--workdir={self.workdir}", *self.flags]
 
 
 def parser(
@@ -215,7 +218,7 @@ def finished(run: Run) -> bool:
         return False
     config = run.resolved()
     steps = config.train.steps
-    settings.compare(config, run.workdir)
+    changes.check(changes.since(run.workdir, config), run.workdir, 0)
     with Checkpoints(run.workdir, read_only=True) as checkpoints:
         latest = checkpoints.latest() or 0
     if latest > steps:

@@ -32,108 +32,92 @@ from ml_collections import config_flags
 from gan_xla.errors import UserError
 from gan_xla.run import settings
 
+_bool, _text, _whole, _enum = flags.DEFINE_bool, flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_enum
 
-def _define(argv: list[str]) -> flags.FlagValues:
-    values = flags.FlagValues()
-    common = {"flag_values": values}
-    config_flags.DEFINE_config_file(
-        "config",
-        None,
-        "Config file, or a shipped config's name; append :quick for the short form, :tiny for two steps.",
-        sys_argv=argv,
-        **common,
-    )
-    flags.DEFINE_enum("mode", "train", list(COMMANDS), "What to do.", **common)
-    flags.DEFINE_bool(
-        "dry_run", False, "train: print data, networks, phases, memory and hours expected, and begin nothing.", **common
-    )
-    flags.DEFINE_bool("distributed", False, "train: one of several processes of this command.", **common)
-    flags.DEFINE_string(
-        "coordinator",
-        None,
-        "distributed: HOST:PORT of process 0. Default: as the TPU pod, Slurm or MPI says.",
-        **common,
-    )
-    flags.DEFINE_integer("num_processes", None, "distributed: how many processes; with --coordinator.", **common)
-    flags.DEFINE_integer("process_id", None, "distributed: which of them this is, from 0.", **common)
-    flags.DEFINE_string("workdir", None, "The run's directory. Default: runs/<config's name>.", **common)
-    flags.DEFINE_string(
+
+# The function that defines a flag, its name, default, choices where it has some, and help.
+FLAGS = (
+    (_bool, "dry_run", False, "train: print data, networks, phases, memory and hours expected, and begin nothing."),
+    (_bool, "allow_changes", False, "train: let a run go on with fields that change its result; history.jsonl tells."),
+    (_text, "init_from", None, "train: RUN[@STEP] whose networks a new run begins with, as far as they fit."),
+    (_enum, "init_parts", "all", ["all", "gen", "disc"], "init_from: the players that are taken."),
+    (_bool, "init_optimizer", False, "init_from: take the optimisers' memory too, where all fits."),
+    (_whole, "devices", None, "train: how many of this machine's devices to use. Default: all.", 1),
+    (_bool, "distributed", False, "train: one of several processes of this command."),
+    (_text, "coordinator", None, "distributed: HOST:PORT of process 0. Default: as the TPU pod, Slurm or MPI says."),
+    (_whole, "num_processes", None, "distributed: how many processes; with --coordinator."),
+    (_whole, "process_id", None, "distributed: which of them this is, from 0."),
+    (_text, "workdir", None, "The run's directory. Default: runs/<config's name>."),
+    (
+        _text,
         "input",
         None,
         "translate: an image file or a directory of images. evaluate: a directory of images for the first direction, "
         "with testA/ testB/, or with a directory for each label, in place of the test images. import: FILE[,FILE...].",
-        **common,
-    )
-    flags.DEFINE_string(
+    ),
+    (
+        _text,
         "output",
         None,
         "translate, sample: directory for the results. export: file or directory to make. report: the page's file; "
         "default: report.html in the run's directory.",
-        **common,
-    )
-    flags.DEFINE_string(
+    ),
+    (_bool, "overwrite", False, "translate, sample, evaluate, report: replace what is there already and differs."),
+    (
+        _text,
         "format",
         None,
         "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: junyanz, sktbrain or yunjey.",
-        **common,
-    )
-    flags.DEFINE_string(
+    ),
+    (
+        _text,
         "direction",
         None,
         "translate, export: AtoB or BtoA. Default: the model's first. import: of a generator alone.",
-        **common,
-    )
-    flags.DEFINE_string(
-        "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many.", **common
-    )
-    flags.DEFINE_integer(
-        "num",
-        16,
-        "sample, evaluate: number of images. evaluate: default as many as for testing.",
-        lower_bound=1,
-        **common,
-    )
-    flags.DEFINE_string(
-        "labels",
-        None,
-        "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order.",
-        **common,
-    )
-    flags.DEFINE_integer("interpolate", 0, "sample: images of each row on the way from one noise to another.", **common)
-    flags.DEFINE_string("compare", None, "report: RUN,RUN[,...] to show side by side.", **common)
-    flags.DEFINE_string("blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times.", **common)
-    flags.DEFINE_string("answers", None, "report: FILE[,FILE...] that such a page saved, to be counted.", **common)
-    flags.DEFINE_string("checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all.", **common)
-    flags.DEFINE_string("metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run.", **common)
-    flags.DEFINE_enum(
-        "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network.", **common
-    )
-    flags.DEFINE_string("features_path", None, "evaluate: file of its weights. Default: the published ones.", **common)
-    flags.DEFINE_string(
+    ),
+    (_text, "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many."),
+    (_whole, "num", 16, "sample, evaluate: number of images. evaluate: default as many as for testing.", 1),
+    (_text, "labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order."),
+    (_whole, "interpolate", 0, "sample: images of each row on the way from one noise to another."),
+    (_text, "compare", None, "report: RUN,RUN[,...] to show side by side."),
+    (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
+    (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to be counted."),
+    (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
+    (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),
+    (_enum, "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network."),
+    (_text, "features_path", None, "evaluate: file of its weights. Default: the published ones."),
+    (
+        _text,
         "size",
         None,
         "translate: train (resize to the training size, the default) or native (keep; the default where data.fit is). "
         "export: train (default), symbolic (any) or pixels.",
-        **common,
-    )
-    flags.DEFINE_integer("tile", 1024, "translate --size=native: larger images go in tiles of this size.", **common)
-    flags.DEFINE_integer("overlap", 128, "translate --size=native: pixels that tiles share.", **common)
-    flags.DEFINE_integer(
-        "max_pixels", None, "translate: of the largest image. Default: the run's data.max_pixels.", **common
-    )
-    flags.DEFINE_string("batch", "symbolic", "export: images at once, or symbolic (any number).", **common)
-    flags.DEFINE_integer("opset", None, "export: version of ONNX's operators. Default: one that most know.", **common)
-    flags.DEFINE_enum(
+    ),
+    (_whole, "tile", 1024, "translate --size=native: larger images go in tiles of this size."),
+    (_whole, "overlap", 128, "translate --size=native: pixels that tiles share."),
+    (_whole, "max_pixels", None, "translate: of the largest image. Default: the run's data.max_pixels."),
+    (_text, "batch", "symbolic", "export: images at once, or symbolic (any number)."),
+    (_whole, "opset", None, "export: version of ONNX's operators. Default: one that most know."),
+    (
+        _enum,
         "statistics",
         None,
         ["running", "image", "batch"],
         "translate: batch norm by training's averages, by each image alone or by all together. Default: the method's.",
-        **common,
-    )
-    flags.DEFINE_bool("dropout", None, "translate: keep dropout on. Default: the method's.", **common)
-    flags.DEFINE_integer(
-        "seed", 0, "translate, sample, evaluate: of dropout and noise.", lower_bound=0, upper_bound=2**32 - 1, **common
-    )
+    ),
+    (_bool, "dropout", None, "translate: keep dropout on. Default: the method's."),
+    (_whole, "seed", 0, "translate, sample, evaluate: of dropout and noise.", 0, 2**32 - 1),
+)
+
+
+def _define(argv: list[str]) -> flags.FlagValues:
+    values = flags.FlagValues()
+    common = {"flag_values": values}
+    text = "Config file, or a shipped config's name; append :quick for the short form, :tiny for two steps."
+    config_flags.DEFINE_config_file("config", None, text, sys_argv=argv, **common)
+    flags.DEFINE_enum("mode", "train", list(COMMANDS), "What to do.", **common)
+    for define, *flag in FLAGS:
+        define(*flag, **common)
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", **common)
     return values
 
@@ -156,18 +140,24 @@ def _require(values: flags.FlagValues, *names: str) -> None:
 
 def _train(values: flags.FlagValues, spec: str | None) -> None:
     from gan_xla import devices
+    from gan_xla.run import transfer
     from gan_xla.training.train import train
 
     _require(values, "config")
     if values.distributed:
         devices.start(values.coordinator, values.num_processes, values.process_id)
+    devices.use(values.devices)
     quick = f"--config={spec}:quick shows a result in minutes" if ":" not in spec else ""
     if values.dry_run:
         from gan_xla.training import plan
 
         print(plan.describe(values.config, hint=quick))
         return
-    train(values.config, values.workdir or settings.default_workdir(spec), hint=quick)
+    workdir = values.workdir or settings.default_workdir(spec)
+    origin = None
+    if values.init_from:
+        origin = transfer.Origin.parse(values.init_from, values.init_parts, values.init_optimizer)
+    train(values.config, workdir, hint=quick, init_from=origin, allow_changes=values.allow_changes)
 
 
 def _workdir(values: flags.FlagValues, spec: str | None) -> str:
@@ -190,6 +180,7 @@ def _sample(values: flags.FlagValues, spec: str | None) -> None:
         seed=values.seed,
         checkpoint=values.checkpoint,
         interpolate=values.interpolate,
+        overwrite=values.overwrite,
     )
 
 
@@ -207,6 +198,7 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         tile=values.tile,
         overlap=values.overlap,
         max_pixels=values.max_pixels,
+        overwrite=values.overwrite,
         domain=values.domain,
         statistics=values.statistics,
         dropout=values.dropout,
@@ -226,6 +218,7 @@ def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
         features=values.features,
         features_path=values.features_path,
         seed=values.seed,
+        overwrite=values.overwrite,
     )
 
 
@@ -241,13 +234,14 @@ def _report(values: flags.FlagValues, spec: str | None) -> None:
     if asked:
         _require(values, "output")
     if values.compare:
-        path = report.compare(values.compare.split(","), values.output)
+        path = report.compare(values.compare.split(","), values.output, values.overwrite)
     elif values.blind:
         trials = {"trials": values.num} if values["num"].present else {}
         only = values.direction or values.domain
-        path = report.blind(values.blind.split(","), values.output, direction=only, seed=values.seed, **trials)
+        options = {"direction": only, "seed": values.seed, "overwrite": values.overwrite, **trials}
+        path = report.blind(values.blind.split(","), values.output, **options)
     else:
-        path = report.write(_workdir(values, spec), values.output, values.checkpoint)
+        path = report.write(_workdir(values, spec), values.output, values.checkpoint, overwrite=values.overwrite)
     print(f"report in {path}")
 
 

@@ -52,6 +52,16 @@ SINCE = {
     "loss.penalty": "none",
     "loss.penalty_weight": 10.0,
     "optimizer.gen.ema_warmup": 0.0,
+    "train.patience": 0,
+    "train.wandb": "",
+    "optimizer.decay_start": 0.5,
+    "optimizer.warmup": 0,
+    "optimizer.gen.schedule": None,
+    "optimizer.gen.decay_start": None,
+    "optimizer.gen.warmup": None,
+    "optimizer.disc.schedule": None,
+    "optimizer.disc.decay_start": None,
+    "optimizer.disc.warmup": None,
 }
 
 

@@ -23,6 +23,7 @@ from gan_xla.main import main
 from gan_xla.run import lock
 from gan_xla.run.checkpoint import FORMAT, Checkpoints, Damaged
 from gan_xla.run.state import create, optimizers
+from gan_xla.training.boards import TensorBoard
 from gan_xla.training.logs import Writer
 from gan_xla.training.step import make_step
 
@@ -233,13 +234,12 @@ def test_tensorboard_has_every_step_once_after_a_resume(tmp_path):
     from tensorboard.compat.proto.event_pb2 import Event
 
     for start, stop in ((0, 5), (3, 6)):
-        with Writer(tmp_path, start) as writer:
+        with Writer(tmp_path, start, [TensorBoard(tmp_path, start)]) as writer:
             for step in range(start + 1, stop + 1):
                 writer.scalars(step, {"loss/D": 0.5})
         torn = next((tmp_path / "tensorboard").glob("events*"))
         torn.write_bytes(torn.read_bytes() + b"\x10\x00\x00")
-    with Writer(tmp_path, 6):
-        pass
+    TensorBoard(tmp_path, 6).close()
     files = (tmp_path / "tensorboard").glob("events*")
     events = [Event.FromString(r) for f in files for r in tf.data.TFRecordDataset(str(f)).as_numpy_iterator()]
     assert sorted(event.step for event in events if event.summary.value) == [1, 2, 3, 4, 5, 6]

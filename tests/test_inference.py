@@ -120,7 +120,7 @@ def test_a_checkpoint_that_does_not_fit_its_config_is_a_clear_error(run, tmp_pat
     config.model.generator.width = 8
     (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
     settings.freeze(config, tmp_path)
-    with pytest.raises(UserError, match="does not fit the run's config.json"):
+    with pytest.raises(UserError, match="does not fit the run's config"):
         gan_xla.load(tmp_path)
 
 

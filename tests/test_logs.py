@@ -1,5 +1,6 @@
 """Records of a run: metrics that survive a resume, pictures, TensorBoard."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -7,7 +8,11 @@ import pytest
 import tensorflow as tf
 
 from gan_xla import images
+from gan_xla.errors import UserError
 from gan_xla.images.grids import HEADER, TILE, sample_grid
+from gan_xla.run import settings
+from gan_xla.training import boards
+from gan_xla.training.boards import TensorBoard, WeightsAndBiases
 from gan_xla.training.logs import Writer
 
 
@@ -33,7 +38,7 @@ def test_a_line_torn_by_a_kill_is_dropped(tmp_path):
 
 def test_scalars_and_pictures_reach_tensorboard(tmp_path):
     picture = np.zeros((4, 6, 3), np.uint8)
-    with Writer(tmp_path, step=0) as writer:
+    with Writer(tmp_path, 0, [TensorBoard(tmp_path, 0)]) as writer:
         writer.scalars(7, {"loss/G": 0.25})
         path = writer.picture(7, picture)
     np.testing.assert_array_equal(images.read(path), picture)
@@ -41,6 +46,32 @@ def test_scalars_and_pictures_reach_tensorboard(tmp_path):
     records = tf.compat.v1.io.tf_record_iterator(str(events))
     values = [value for record in records for value in tf.compat.v1.Event.FromString(record).summary.value]
     assert {value.tag for value in values} == {"loss/G", "samples"}
+
+
+@pytest.mark.slow
+def test_weights_and_biases_is_told_the_same_and_goes_on_as_one_run(tmp_path, monkeypatch):
+    """Offline, where it writes what it would send."""
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    config = settings.load("discogan:tiny", "config.train.wandb=tests")
+    for step in (1, 2):
+        with Writer(tmp_path, step - 1, [WeightsAndBiases(config, tmp_path)]) as writer:
+            writer.scalars(step, {"loss/G": 0.25 * step})
+            writer.picture(step, np.full((4, 6, 3), 9, np.uint8))
+    files = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert {file.stem for file in files} == {f"run-{(tmp_path / 'wandb.id').read_text()}"}, "one run, told of twice"
+    told = b"".join(file.read_bytes() for file in files)
+    assert all(text in told for text in (b"loss/G", b"0.25", b"0.5", b"encoder_decoder"))
+    found = (tmp_path / "wandb").glob("offline-run-*/files/media/images/samples*.png")
+    pictures = [images.read(path) for path in found]
+    assert pictures and all((picture == 9).all() for picture in pictures)
+
+
+def test_weights_and_biases_are_asked_for_where_they_are_not_installed(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    boards.check(settings.load("discogan:tiny"))
+    with pytest.raises(UserError, match=r"train.wandb='mine' needs wandb: pip install 'gan_xla\[wandb\]'"):
+        boards.check(settings.load("discogan:tiny", "config.train.wandb=mine"))
 
 
 @pytest.mark.parametrize("size", [16, 48, 100])

@@ -42,6 +42,21 @@ def test_a_run_is_scored_and_its_best_checkpoint_outlives_newer_ones(tmp_path, c
     assert f"the best checkpoint is of step {best}" in capsys.readouterr().out or best == 16
 
 
+def test_a_run_whose_scores_get_no_better_stops_and_stays_stopped_until_it_may_be_more_patient(tmp_path, capsys):
+    flags = ("--config.optimizer.learning_rate=0.0", "--config.train.patience=2")  # all scores are alike
+    assert _train(tmp_path, 100, *flags) == 0
+    assert "finished at step 12; no score since that of step 4 was better; pictures" in capsys.readouterr().out
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    assert _train(tmp_path, 100, *flags) == 0
+    assert "was better; raise --config.train.patience to go on" in capsys.readouterr().out
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert _train(tmp_path, 100, flags[0], "--config.train.patience=3") == 0
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.best() == 4 and checkpoints.latest() == 16
+    assert _train(tmp_path / "other", 8, *flags, "--config.train.evaluate_every=0") == 2
+    assert "train.patience=2: needs train.evaluate_every" in capsys.readouterr().err
+
+
 def test_the_lowest_score_is_the_best_and_of_equal_ones_the_first(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.best() is None

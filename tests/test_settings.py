@@ -10,7 +10,7 @@ import gan_xla
 from gan_xla import data, nets
 from gan_xla.errors import UserError
 from gan_xla.main import main
-from gan_xla.run import limits, settings
+from gan_xla.run import changes, limits, settings
 from gan_xla.training import step
 
 
@@ -117,18 +117,26 @@ def test_a_config_of_another_method_names_the_missing_field(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_length_that_the_user_gives_beats_the_configs():
+    train = settings.load("discogan", "config.train.epochs=5").train
+    assert (train.steps, train.epochs) == (0, 5)
+    config = settings.load("discogan", "config.train.steps=7", "config.train.epochs=5")
+    with pytest.raises(UserError, match="train.steps=7 and train.epochs=5 are both set"):
+        settings.resolve(config, 10)
+
+
 def test_all_fields_that_differ_from_a_run_are_named_up_to_five(tmp_path):
     settings.freeze(settings.load("discogan"), tmp_path)
     changed = ("seed=1", "data.flip=True", "loss.gan_weight=2", "optimizer.b1=0.9", "train.batch_size=8")
     config = settings.load("discogan", *(f"config.{field}" for field in changed))
     with pytest.raises(UserError) as caught:
-        settings.compare(config, tmp_path)
+        changes.check(changes.since(tmp_path, config), tmp_path, 0)
     for told in ("data.flip=False, not True", "optimizer.b1=0.5, not 0.9", "seed=0, not 1"):
         assert told in str(caught.value)
-    assert "more" not in str(caught.value) and "Use another --workdir" in str(caught.value)
-    config.train.turns, config.model.generator.width = ("d", "g"), 3
-    with pytest.raises(UserError, match="; and 2 more. Use another --workdir"):
-        settings.compare(config, tmp_path)
+    assert "more" not in str(caught.value) and "or use another --workdir" in str(caught.value)
+    config.train.turns, config.data.scale = ("d", "g"), 0.1
+    with pytest.raises(UserError, match="; and 2 more. Go on"):
+        changes.check(changes.since(tmp_path, config), tmp_path, 0)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,25 @@ def test_the_linear_schedule_is_constant_over_the_first_half_then_falls_to_zero(
     np.testing.assert_allclose([rate(s) for s in (0, 50, 75, 100)], np.array([1, 1, 0.5, 0]) * 2e-4, rtol=1e-6)
 
 
+def test_schedules_begin_with_a_warm_up_and_are_each_players_own():
+    config = configure("toy_gmm", ("dg",))
+    config.optimizer.update(schedule="cosine", decay_start=0.0, warmup=10)
+    config.optimizer.disc.update(schedule="linear", decay_start=0.2, warmup=0)
+    gen, disc = (side.learning_rate for side in optimizers(config.optimizer, 100))
+    warm = (1 + np.cos(np.pi * np.array([0, 0.04, 0.5, 0.75, 1]))) / 2 * np.array([0.1, 0.5, 1, 1, 1])
+    np.testing.assert_allclose([gen(s) for s in (0, 4, 50, 75, 100)], warm * 2e-4, rtol=1e-5, atol=1e-11)
+    falling = np.array([1, 1, 0.5, 0])
+    np.testing.assert_allclose([disc(s) for s in (0, 20, 60, 100)], falling * 2e-4, rtol=1e-5, atol=1e-11)
+
+
+def test_the_linear_schedule_has_the_bits_that_it_had_when_it_always_fell_from_the_middle():
+    config = configure("toy_gmm", ("dg",))
+    config.optimizer.schedule = "linear"
+    steps = np.arange(1, 200, dtype=np.int32)
+    now = jax.jit(optimizers(config.optimizer, 199).gen.learning_rate)(steps)
+    np.testing.assert_array_equal(now, jax.jit(lambda step: 2e-4 * jnp.clip(2 - 2 * step / 199, 0, 1))(steps))
+
+
 def test_the_moving_average_follows_the_parameters_and_changes_nothing_else(game):
     _, optimizer, plain, batches = game
     config = configure("toy_gmm", ("dg",), size=0, ema_decay=0.75)

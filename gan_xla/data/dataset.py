@@ -22,7 +22,8 @@ class Source(Protocol):
 
     Unpaired domains are two sources, shuffled independently; pairs are one
     source that has both keys. A source may also have `labels` (float32 [len, c]) and `azimuths`
-    (degrees from facing the viewer, float [len]) of all rows.
+    (degrees from facing the viewer, float [len]) of all rows, and `identity` (int), a checksum of its files' names and
+    sizes, wherever they lie.
     """
 
     @property
@@ -69,6 +70,12 @@ class Dataset:
             return self
         others = tuple(other.for_scores for other in self.others)
         return dataclasses.replace(self, test=self.validation, validation=(), others=others, held_out="val")
+
+    @property
+    def identity(self) -> list[list]:
+        """[keys, rows, checksum of their files' names and sizes] of every training source."""
+        sources = [source for part in (self, *self.others) for source in part.train]
+        return [[" ".join(source.spec), len(source), identity(source)] for source in sources]
 
     @property
     def images(self) -> int:
@@ -129,10 +136,20 @@ class Subset:
         return self._source.labels[self._places]
 
     @property
+    def identity(self):
+        """That of the source."""
+        return identity(self._source)
+
+    @property
     def azimuths(self):
         """Those of the rows, or None."""
         known = getattr(self._source, "azimuths", None)
         return None if known is None else known[self._places]
+
+
+def identity(source: Source) -> int:
+    """A checksum of its files' names and sizes; 0 where it has none."""
+    return getattr(source, "identity", 0)
 
 
 def field(data, name, default=None):

@@ -1,7 +1,10 @@
 """Images that are decoded when they are read: what the folder and tfds sources share."""
 
 import logging
+import os
 import threading
+import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -136,6 +139,12 @@ class Outside:
             )  # fmt: skip
 
 
+def _bytes(path):
+    """The size of a file, of a slice that of its volume; 0 of one that is gone."""
+    file = path.parent if path.parent.is_file() else path
+    return file.stat().st_size if file.exists() else 0
+
+
 class Images:
     """A source of images, decoded when they are read.
 
@@ -173,6 +182,16 @@ class Images:
     def labels(self):
         """float32 [len, c] of all rows, where they have labels."""
         return self._labels.astype(np.float32)
+
+    @property
+    def identity(self):
+        """A checksum of the names below the directory that all have in common, and of the sizes in bytes."""
+        files = [path for item in self._items for path in flat(item)]
+        if not isinstance(files[0], Path):  # rows of a data set with a name of its own
+            return 0
+        top = os.path.commonpath([path.parent for path in files])
+        names = "\n".join(f"{os.path.relpath(path, top)} {_bytes(path)}" for path in files)
+        return zlib.crc32(names.encode("utf-8", "surrogateescape"))
 
     def read(self, indices, where=None):
         cuts = [None] * len(indices) if where is None else where

@@ -19,7 +19,7 @@ COLOURS = 8
 # Matplotlib draws in these; for #c0de0N the page has a style variable --cN, of one value in light and one in dark.
 INK, FAINT, WRONG = "#c0de0a", "#c0de0b", "#c0de0c"
 
-RATE = "learning rate"
+RATE = "learning_rate"
 TITLES = {
     "loss": "Losses of the players",
     "grad_norm": "Norms of the gradients",
@@ -106,7 +106,7 @@ def _line(label: str, steps: Sequence[int], values: Sequence[float | None]) -> L
 
 
 def _rates(run: Run) -> dict[str, Line]:
-    """The learning rates of the players; none of a config that has none."""
+    """The learning rates of the players by the config of a run that did not note them; none where that has none."""
     try:
         players = optimizers(run.config.optimizer, max(run.config.train.steps, 1))
     except (UserError, LookupError, AttributeError, TypeError):
@@ -120,7 +120,8 @@ def _lines(run: Run) -> dict[str, Line]:
     """All of a run, by name."""
     names = dict.fromkeys(name for row in run.rows for name in row if name != "step")
     lines = {name: _line(name, *run.column(name)) for name in names}
-    return {name: x for name, x in lines.items() if name not in RARE or np.nansum(x.values)} | _rates(run)
+    rates = {} if any(name.startswith(RATE) for name in lines) else _rates(run)
+    return {name: x for name, x in lines.items() if name not in RARE or np.nansum(x.values)} | rates
 
 
 def plan(runs: Sequence[Run]) -> dict[str, list[Line]]:
@@ -187,26 +188,29 @@ def charts(runs: Sequence[Run]) -> list[Chart]:
              "axes.edgecolor": FAINT, "axes.labelcolor": INK, "text.color": INK, "xtick.color": FAINT,
              "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": FAINT,
              "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
+    changed = sorted({row["step"] for row in runs[0].history}) if len(runs) == 1 else []
     with matplotlib.rc_context(style):
-        return [_chart(title, lines, number) for number, (title, lines) in enumerate(plan(runs).items())]
+        return [_chart(title, lines, number, changed) for number, (title, lines) in enumerate(plan(runs).items())]
 
 
-def _chart(title: str, lines: list[Line], number: int) -> Chart:
+def _chart(title: str, lines: list[Line], number: int, changed: Sequence[int]) -> Chart:
     known = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
     zero = title.startswith(FROM_ZERO)
     log = bool(len(known)) and not zero and known.min() > 0 and known.max() / known.min() > LOG_RANGE
     wrong = _wrong(lines)
     keys = [_key(line) for line in lines]
-    return Chart(title, _inline(_draw(lines, log, zero, wrong), number), keys, log, _said(wrong))
+    return Chart(title, _inline(_draw(lines, log, zero, wrong, changed), number), keys, log, _said(wrong))
 
 
-def _draw(lines: Sequence[Line], log: bool, zero: bool, wrong: Sequence[int]) -> str:
+def _draw(lines: Sequence[Line], log: bool, zero: bool, wrong: Sequence[int], changed: Sequence[int]) -> str:
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(4.8, 2.6), layout="constrained")
     axes = figure.add_subplot(xlabel="step", yscale="log" if log else "linear")
     axes.grid(alpha=0.35, linewidth=0.6)
+    for step in changed:
+        axes.axvline(step, color=FAINT, linewidth=1, linestyle=":")
     if log:  # of plain numbers; the usual one's are mathematics
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())

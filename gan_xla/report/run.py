@@ -13,7 +13,7 @@ from etils import epath
 
 from gan_xla.errors import UserError
 from gan_xla.evaluation import evaluate
-from gan_xla.run import environment, settings
+from gan_xla.run import changes, environment, settings
 
 NAMED = 5  # damaged lines that a note lists
 
@@ -30,8 +30,10 @@ class Run:
       pictures: (step, path) of samples/, by ascending step.
       evaluation: of evaluation.json.
       starts: of environment.jsonl, in order.
+      history: of history.jsonl, in order: the step and the field of every change, with its old and new value.
       updated: when metrics.jsonl was last written, or None.
-      notes: what could not be read, by the section of a page: "curves", "metrics" or "environment".
+      notes: what could not be read, by the section of a page: "curves", "history", "metrics" or
+        "environment".
     """
 
     name: str
@@ -41,6 +43,7 @@ class Run:
     pictures: list[tuple[int, epath.Path]]
     evaluation: dict[str, dict[str, dict[str, dict]]]
     starts: list[dict[str, Any]]
+    history: list[dict[str, Any]]
     updated: datetime.datetime | None
     notes: dict[str, str]
 
@@ -111,9 +114,15 @@ def read(workdir: epath.PathLike, name: str | None = None) -> Run:
     config = settings.read(path)
     rows, damaged_rows = _lines(path / "metrics.jsonl")
     starts, damaged_starts = _lines(path / environment.FILE)
+    history, damaged_history = _lines(path / changes.FILE)
     evaluation, damaged_evaluation = _evaluation(path / evaluate.FILE)
     pictures = [(int(file.stem), file) for file in path.glob("samples/*.png") if file.stem.isdecimal()]
-    notes = {"curves": damaged_rows, "metrics": damaged_evaluation, "environment": damaged_starts}
+    notes = {
+        "curves": damaged_rows,
+        "history": damaged_history,
+        "metrics": damaged_evaluation,
+        "environment": damaged_starts,
+    }
     updated = None
     if rows:
         updated = datetime.datetime.fromtimestamp((path / "metrics.jsonl").stat().mtime, datetime.UTC)
@@ -126,6 +135,7 @@ def read(workdir: epath.PathLike, name: str | None = None) -> Run:
         pictures=sorted(pictures),
         evaluation=evaluation,
         starts=starts,
+        history=[row for row in history if {"field", "old", "new"} <= row.keys()],
         updated=updated,
         notes=notes,
     )

@@ -25,6 +25,10 @@ FORMAT = 1  # of what a checkpoint holds; older programs refuse newer ones
 _log = logging.getLogger(__name__)
 
 
+class Misfit(UserError):
+    """A checkpoint holds another state than the config's."""
+
+
 class Damaged(Exception):
     """A checkpoint is incomplete, or not what was saved."""
 
@@ -201,7 +205,7 @@ class Checkpoints:
                 f"{gan_xla.__version__} (format {FORMAT}), cannot read; upgrade gan_xla"
             )
         if misfit := _misfit(saved, _inventory(like)):
-            raise UserError(f"{path} does not fit the run's config.json: {misfit}")
+            raise Misfit(f"{path} does not fit the run's config: {misfit}")
         like = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
         try:
             found = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like)))

@@ -107,6 +107,7 @@ RULES = {
         "pairs of step and rate, ascending from step 0, such as ((0, 0.01), (10000, 0.5))",
     ),
     "optimizer.ema_warmup": RATE,
+    "optimizer.decay_start": SHARE,
     "optimizer.b1": SHARE,
     "optimizer.b2": SHARE,
     "train.turns": Rule(lambda turns: turns and set(turns) <= set(TURNS), f"one or more of {', '.join(TURNS)}"),

@@ -22,7 +22,6 @@ import gan_xla
 from gan_xla.errors import UserError
 from gan_xla.run import compat, limits
 
-NAMED = 5  # differences that a message lists
 # Fields of `data` that reading the data makes known; a run keeps what it began with.
 FOUND = (
     "validation",
@@ -93,8 +92,17 @@ def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
         raise _explained(error, argv) from error
     if rest[1:]:
         raise UserError(f"unexpected argument {rest[1]!r}; flags begin with --")
+    if values["config"].present:
+        _prefer(values.config, {found[1] for found in map(_OVERRIDE.match, argv) if found})
     limits.check(fields)
     return values
+
+
+def _prefer(config: ml_collections.ConfigDict, given: set[str]) -> None:
+    """A length of training that the user gives counts in place of the other one that the config file sets."""
+    for one, other in (("steps", "epochs"), ("epochs", "steps")):
+        if f"train.{one}" in given and f"train.{other}" not in given and config.train.get(one):
+            config.train[other] = 0
 
 
 def _explained(error: Exception, argv: Sequence[str]) -> UserError:
@@ -184,6 +192,8 @@ def resolve(
         raise UserError("train.steps or train.epochs must be 1 or more")
     if train.num_seeds > 1 and config.get("growth"):
         raise UserError(f"train.num_seeds={train.num_seeds}: networks that grow train alone; start one run per seed")
+    if train.patience and not train.evaluate_every:
+        raise UserError(f"train.patience={train.patience}: needs train.evaluate_every, the steps from score to score")
     cycle = len(train.turns)
     if train.steps_per_call > 1 and train.steps_per_call % cycle:
         raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")
@@ -208,7 +218,7 @@ def flat(tree: dict, prefix: str = "") -> dict:
     return items
 
 
-def _plain(config: ml_collections.ConfigDict) -> dict:
+def plain(config: ml_collections.ConfigDict) -> dict:
     """The config as JSON gives it back: tuples are lists."""
     return json.loads(json.dumps(config.to_dict()))
 
@@ -217,10 +227,6 @@ def _with_tuples(x: Any) -> Any:
     if isinstance(x, dict):
         return {name: _with_tuples(value) for name, value in x.items()}
     return tuple(map(_with_tuples, x)) if isinstance(x, list) else x
-
-
-def _may_change(field: str) -> bool:
-    return field in ("train.steps", "train.nonfinite", "train.max_rollbacks") or field.endswith("_every")
 
 
 def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_collections.ConfigDict:
@@ -239,31 +245,12 @@ def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_
     return config
 
 
-def compare(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
-    """Checks that the run in `workdir` was started with `config`.
-
-    Only `train.steps`, what to do about numbers that are not finite, and the `*_every` fields may differ.
-
-    Raises:
-      UserError: other fields differ; they are named with both values.
-    """
-    old, now = (flat(_plain(x)) for x in (read(workdir), config))
-    changed = [
-        f"{field}={old.get(field)!r}, not {now.get(field)!r}"
-        for field in sorted(old.keys() | now.keys())
-        if old.get(field) != now.get(field) and not _may_change(field)
-    ]
-    if changed:
-        shown = "; ".join(changed[:NAMED]) + (f"; and {len(changed) - NAMED} more" if len(changed) > NAMED else "")
-        raise UserError(f"{workdir}: this run has {shown}. Use another --workdir, or the run's own values")
-
-
 def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     """Writes config.json, whole or not at all."""
     path = epath.Path(workdir) / "config.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"format": compat.FORMAT, **_plain(config)}, indent=1) + "\n")
+    temporary.write_text(json.dumps({"format": compat.FORMAT, **plain(config)}, indent=1) + "\n")
     temporary.replace(path)
 
 

@@ -82,17 +82,26 @@ class Optimizer(NamedTuple):
         return jnp.minimum(self.ema_decay, 1 - 1 / (1 + self.ema_warmup * steps))
 
 
+def _schedule(fields: dict, steps: int) -> Callable[[jax.Array], jax.Array]:
+    """The learning rate of a player by the number of steps before."""
+    rate, start, warmup = fields["learning_rate"], fields["decay_start"], fields["warmup"]
+    decays = {
+        "constant": lambda step: 1.0,
+        "linear": lambda step: jnp.clip((1 - step / steps) / (1 - start), 0, 1),
+        "cosine": lambda step: (1 + jnp.cos(jnp.pi * jnp.clip((step / steps - start) / (1 - start), 0, 1))) / 2,
+    }
+    if fields["schedule"] not in decays:
+        raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(decays)}")
+    decay = decays[fields["schedule"]]
+    if not warmup:
+        return lambda step: rate * decay(step)
+    return lambda step: rate * decay(step) * jnp.minimum((step + 1) / warmup, 1)
+
+
 def _optimizer(fields: dict, steps: int) -> Optimizer:
     scale = {"adam": lambda: optax.scale_by_adam(b1=fields["b1"], b2=fields["b2"]), "sgd": optax.identity}
     if fields["name"] not in scale:
         raise UserError(f"optimizer.name={fields['name']!r} is unknown; use one of {', '.join(scale)}")
-    rate = fields["learning_rate"]
-    schedules = {
-        "constant": lambda step: rate,
-        "linear": lambda step: rate * jnp.clip(2 - 2 * step / steps, 0, 1),
-    }
-    if fields["schedule"] not in schedules:
-        raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(schedules)}")
     clip = optax.clip_by_global_norm(fields["grad_clip"]) if fields["grad_clip"] else optax.identity()
     decay = optax.add_decayed_weights(fields["weight_decay"]) if fields["weight_decay"] else optax.identity()
     ema_decay = fields.get("ema_decay", 0.0)
@@ -100,7 +109,7 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
         raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
     return Optimizer(
         optax.chain(clip, decay, scale[fields["name"]]()),
-        schedules[fields["schedule"]],
+        _schedule(fields, steps),
         ema_decay,
         fields.get("ema_warmup", 0.0),
         fields.get("clip", 0.0),
@@ -110,11 +119,11 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
 def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     """The players' optimisers from the config's `optimizer` section.
 
-    Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and
-    the papers' recipes. Schedules: "constant", or "linear": constant over the first half of
-    `steps`, then linear to zero. `config.gen` and `config.disc` override fields per player;
-    `grad_clip` is the largest norm of all gradients of a player together, 0 for any;
-    `config.gen.ema_decay` is the decay of the generators' moving average, `ema_warmup` how it begins.
+    Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and the papers' recipes.
+    Schedules: "constant"; "linear" and "cosine": constant until the share `decay_start` of `steps`, then to zero; over
+    the first `warmup` steps the rate rises from zero. `config.gen` and `config.disc` override fields per player;
+    `grad_clip` is the largest norm of all gradients of a player together, 0 for any; `config.gen.ema_decay` is the
+    decay of the generators' moving average, `ema_warmup` how it begins.
 
     Returns:
       Pair of `Optimizer`.

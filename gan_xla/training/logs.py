@@ -1,15 +1,16 @@
-"""What a run tells: metrics.jsonl, TensorBoard, pictures, the progress bar."""
+"""What a run tells: metrics.jsonl, pictures, its boards, the progress bar."""
 
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from etils import epath
 from tqdm import tqdm
 
 from gan_xla import images
+from gan_xla.training.boards import Board
 
 
 def _keep_until(path: epath.Path, step: int) -> None:
@@ -24,68 +25,38 @@ def _keep_until(path: epath.Path, step: int) -> None:
         temporary.replace(path)
 
 
-def _forget_events(tf, directory: epath.Path, step: int) -> None:
-    """Drops TensorBoard's events after `step`, which a resumed run will write again, and a torn last one."""
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    for path in directory.glob("events.out.tfevents.*"):
-        keep, whole = [], True
-        try:
-            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                if Event.FromString(record).step <= step:
-                    keep.append(record)
-                else:
-                    whole = False
-        except tf.errors.DataLossError:
-            whole = False
-        if not whole:
-            temporary = path.with_name(f".{path.name}")
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for record in keep:
-                    writer.write(record)
-            temporary.replace(path)
-
-
 class Writer:
-    """Writes a run's records into its work directory; a context manager."""
+    """Writes a run's records into its work directory and onto its boards; a context manager."""
 
-    def __init__(self, workdir: epath.PathLike, step: int):
-        # TensorFlow is needed here alone and takes seconds to import.
-        from gan_xla.tf import tf
-
-        self._tf = tf
-        self._workdir = epath.Path(workdir)
+    def __init__(self, workdir: epath.PathLike, step: int, boards: Sequence[Board] = ()):
+        self._workdir, self._boards = epath.Path(workdir), boards
         (self._workdir / "samples").mkdir(parents=True, exist_ok=True)
         metrics = self._workdir / "metrics.jsonl"
         _keep_until(metrics, step)
         self._metrics = metrics.open("a")
-        _forget_events(tf, self._workdir / "tensorboard", step)
-        self._summary = tf.summary.create_file_writer(str(self._workdir / "tensorboard"))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self._metrics.close()
-        self._summary.close()
+        for board in self._boards:
+            board.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One line of metrics.jsonl, null where a value is not finite, and the same in TensorBoard."""
+        """One line of metrics.jsonl, null where a value is not finite, and the same on the boards."""
         known = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
         self._metrics.write(json.dumps({"step": step, **known}) + "\n")
         self._metrics.flush()
-        with self._summary.as_default(step):
-            for name, value in values.items():
-                self._tf.summary.scalar(name, value)
-        self._summary.flush()
+        for board in self._boards:
+            board.scalars(step, values)
 
     def picture(self, step: int, image: np.ndarray) -> epath.Path:
-        """Writes uint8 [h, w, 3] to samples/ and to TensorBoard; returns its path."""
+        """Writes uint8 [h, w, 3] to samples/ and onto the boards; returns its path."""
         path = self._workdir / "samples" / f"{step:08d}.png"
         path.write_bytes(images.encode(image))
-        with self._summary.as_default(step):
-            self._tf.summary.image("samples", image[None])
-        self._summary.flush()
+        for board in self._boards:
+            board.picture(step, image)
         return path
 
 

@@ -13,12 +13,19 @@ from gan_xla.contract import Gan, Pair, Phase, Tree
 from gan_xla.data import augmentation
 from gan_xla.data.dataset import field, sizes
 from gan_xla.data.resident import Resident
+from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.run.state import TrainState, reset
 from gan_xla.training.precompile import Ahead
 from gan_xla.training.reporter import due
 from gan_xla.training.step import for_seeds, make_step
 
 ASK_EVERY = 50  # steps; whether a phase may end early
+
+
+def out_of_patience(train: ml_collections.ConfigDict, checkpoints: Checkpoints, step: int) -> bool:
+    """Whether the last `train.patience` scores until `step` were no better than the best one."""
+    best = checkpoints.best()
+    return bool(train.patience) and best is not None and step - best >= train.patience * train.evaluate_every
 
 
 class NonFinite(Exception):
@@ -107,7 +114,7 @@ class Loop:
         self._ahead, self._made, self._next = Ahead(), {}, None
 
     def run(self, state: TrainState, start: int) -> tuple[TrainState, int]:
-        """From step `start` to the end or to an interruption; returns the state and its step.
+        """From step `start` to the end, to an interruption or until the scores get no better; returns state and step.
 
         Raises:
           NonFinite: an update was not made, and `train.nonfinite` is not "skip".
@@ -138,7 +145,7 @@ class Loop:
         """Steps [start, end) of a phase; fewer if asked to leave, or if the next, `planned` for a step, may begin.
 
         Returns:
-          The state, its step, and whether the run was asked to leave.
+          The state, its step, and whether the run is to end here.
         """
         train, logs, after, asked = self._config.train, {}, start, False
         state = devices.placed(state)
@@ -165,6 +172,7 @@ class Loop:
                 self._check(after, logs)  # no checkpoint of what may have to be undone
             if save:
                 self._checkpoints.save(after, state, score)
+            asked |= score is not None and out_of_patience(train, self._checkpoints, after)
             if asked or grown:
                 break
         return state, after, asked

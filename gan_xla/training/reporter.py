@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_xla import devices
 from gan_xla.contract import Phase, Tree
-from gan_xla.run.state import TrainState
+from gan_xla.run.state import TrainState, optimizers
 from gan_xla.training.logs import Progress, Writer
 from gan_xla.training.previews import Previewer
 
@@ -29,6 +29,7 @@ class Reporter:
         self, config: ml_collections.ConfigDict, writer: Writer, progress: Progress, previewer: Previewer, hint: str
     ):
         self._train, self._writer, self._progress = config.train, writer, progress
+        self._players = dict(zip("GD", optimizers(config.optimizer, config.train.steps), strict=True))
         self._previewer, self._hint = previewer, hint
         self._logs = {}
         self._first = self._last = None  # (step, time) of the first call's end and of the last scalars
@@ -73,9 +74,15 @@ class Reporter:
             self.say(f"about {left / 3600:.0f} hours left on {devices.describe()}; {self._hint}")
         self._hint = ""
 
+    def _rates(self, step: int) -> dict[str, float]:
+        """The learning rates of the update that led to `step`, to six digits."""
+        rates = ((name, float(side.learning_rate(step - 1))) for name, side in self._players.items())
+        return {f"learning_rate/{name}": float(f"{rate:.6g}") for name, rate in rates}
+
     def _scalars(self, step: int, batch_size: int, waited: float) -> None:
         # Of many seeds the means are written.
         values = {name: float(np.mean(value)) for name, value in jax.device_get(self._logs).items()}
+        values |= self._rates(step)
         now = time.monotonic()
         steps, seconds = step - self._last[0], now - self._last[1]
         if steps:

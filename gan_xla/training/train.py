@@ -15,24 +15,18 @@ from gan_xla import data, devices, gans
 from gan_xla.contract import Gan, Pair
 from gan_xla.data import validation
 from gan_xla.errors import UserError
-from gan_xla.run import environment, lock, settings
-from gan_xla.run.checkpoint import Checkpoints
+from gan_xla.run import changes, environment, lock, settings, transfer
+from gan_xla.run.checkpoint import Checkpoints, Misfit
 from gan_xla.run.state import TrainState, create, optimizers
+from gan_xla.training import boards
 from gan_xla.training.interrupt import Interrupt
 from gan_xla.training.logs import Progress, Writer
-from gan_xla.training.loop import Loop, NonFinite, batches
+from gan_xla.training.loop import Loop, NonFinite, batches, out_of_patience
 from gan_xla.training.previews import Previewer
 from gan_xla.training.reporter import Reporter, Silent
 from gan_xla.training.score import Scorer
 
 _log = logging.getLogger(__name__)
-
-
-def _resume(config, checkpoints: Checkpoints, gan, optimizer, rollbacks: int = 0) -> tuple[TrainState, int]:
-    """The newest state that can be read, or the first one; and its step."""
-    new = partial(create, gan, optimizer, config.seed, config.train.num_seeds)
-    step, state = checkpoints.newest(jax.eval_shape(new)) or (0, new())
-    return state.replace(rollbacks=np.maximum(state.rollbacks, np.int32(rollbacks))), step
 
 
 def _give_up(fault: NonFinite, train: ml_collections.ConfigDict, rollbacks: int, last: int | None) -> None:
@@ -54,33 +48,31 @@ class Run:
     """A run in its work directory.
 
     Args:
-      config: resolved.
-      dataset: what to train on.
-      gan, optimizer: what, and how.
+      parts: what it is made of.
       scorer: as `Loop`.
       workdir: its directory.
-      hint: as `train`.
+      hint, origin: as `train`.
+      found: what differs from the run that goes on.
     """
 
-    def __init__(self, config, dataset, gan, optimizer, scorer, workdir, hint):
-        self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
-        self._scorer = scorer
-        self._workdir, self._hint = workdir, hint
+    def __init__(self, parts, scorer, workdir, hint, origin, found):
+        self._config, self._dataset, self._gan, self._optimizer = parts
+        self._scorer, self._workdir, self._hint = scorer, workdir, hint
+        self._origin, self._changes = origin, found
 
     def play(self, checkpoints: Checkpoints, interrupt: Interrupt) -> tuple[TrainState, int]:
         """To the end, or to an interruption, from the newest checkpoint; goes back to one as often as it may."""
         config, rollbacks = self._config, 0
         while True:
-            state, start = _resume(config, checkpoints, self._gan, self._optimizer, rollbacks)
+            state, start, (begin, *told) = self._begin(checkpoints, rollbacks)
             rollbacks = int(np.max(state.rollbacks))
-            if start >= config.train.steps:
+            if start >= config.train.steps or out_of_patience(config.train, checkpoints, start):
                 return state, start
-            if devices.is_first():
-                settings.freeze(config, self._workdir)
-                environment.note(self._workdir, start)
-            begin = f"resuming at step {start}" if start else "new run"
+            told += self._note(start)
             with self._reporter(start) as reporter:
                 reporter.say(f"{self._dataset.about}\n{devices.describe()}, {begin}: {self._workdir}")
+                for line in told:
+                    reporter.say(line)
                 reporter.say("compiling the training step: about a minute on a CPU, seconds when it is in the cache")
                 parts = (self._dataset, self._gan, self._optimizer, self._scorer, checkpoints, reporter, interrupt)
                 try:
@@ -90,12 +82,53 @@ class Run:
                     rollbacks += 1
                     reporter.say(f"{fault}; rollback {rollbacks} of {config.train.max_rollbacks}, data in a new order")
 
+    def _begin(self, checkpoints: Checkpoints, rollbacks: int) -> tuple[TrainState, int, list[str]]:
+        """The newest state that can be read, or the first one; its step; and lines that say where it comes from."""
+        new = partial(create, self._gan, self._optimizer, self._config.seed, self._config.train.num_seeds)
+        try:
+            found = checkpoints.newest(jax.eval_shape(new))
+        except Misfit as error:
+            way = f"another --workdir with --init_from={self._workdir} takes what fits"
+            raise UserError(f"{error}; {way}") from error
+        step, state = found or (0, new())
+        told = [f"resuming at step {step}" if found else "new run"]
+        if self._origin and found:
+            told.append("--init_from is left aside: this run has begun")
+        elif self._origin:
+            state, taken = transfer.begin(state, self._config, self._origin)
+            self._changes = [changes.Change("--init_from", None, taken[0])]
+            told += taken
+        return state.replace(rollbacks=np.maximum(state.rollbacks, np.int32(rollbacks))), step, told
+
+    def _note(self, step: int) -> list[str]:
+        """Keeps what the run goes on with from `step`; lines that say what has changed."""
+        told = [*(change.told for change in self._changes), *self._rates(step)] if step else []
+        if devices.is_first():
+            settings.freeze(self._config, self._workdir)
+            environment.note(self._workdir, step)
+            changes.note(self._workdir, step, self._changes, self._dataset)
+        self._changes = []  # after a rollback they are the run's own
+        return [f"from step {step} on: {line}" for line in told]
+
+    def _rates(self, step: int) -> list[str]:
+        """What changes do to the learning rates at `step`."""
+        if not self._changes:
+            return []
+        before = settings.read(self._workdir)
+        players = zip("GD", optimizers(before.optimizer, before.train.steps), self._optimizer, strict=True)
+        rates = ((name, *(float(side.learning_rate(step)) for side in sides)) for name, *sides in players)
+        return [f"learning rate of {name} {new:.3g}, until now {old:.3g}" for name, old, new in rates if new != old]
+
     @contextlib.contextmanager
     def _reporter(self, start: int) -> Iterator[Reporter | Silent]:
         if not devices.is_first():
             yield Silent()
             return
-        with Writer(self._workdir, start) as writer, Progress(start, self._config.train.steps) as progress:
+        shown = boards.of(self._config, self._workdir, start)
+        with (
+            Writer(self._workdir, start, shown) as writer,
+            Progress(start, self._config.train.steps) as progress,
+        ):
             yield Reporter(self._config, writer, progress, Previewer(self._gan, self._dataset), self._hint)
 
 
@@ -144,13 +177,22 @@ def _warn(dataset: data.Dataset, batch_size: int) -> None:
                 )  # fmt: skip
 
 
-def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str = "") -> TrainState:
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: epath.PathLike,
+    hint: str = "",
+    *,
+    init_from: transfer.Origin | None = None,
+    allow_changes: bool = False,
+) -> TrainState:
     """Trains `config.gan` until `train.steps`, or resumes the run in `workdir`.
 
     Args:
       config: a whole config, as the files in configs/ give it.
       workdir: the run's directory, made if it is missing.
       hint: what to tell a user whose run will take hours on this machine.
+      init_from: the run whose networks a new run begins with.
+      allow_changes: whether a run goes on with fields that change its result.
 
     Returns:
       The last state.
@@ -159,10 +201,11 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
         written; numbers that are not finite, as `train.nonfinite` says.
     """
     devices.use_compilation_cache()
-    config = settings.continued(config, workdir)
-    config, dataset, gan, optimizer = prepare(config)
+    boards.check(config)
+    parts = prepare(settings.continued(config, workdir))
+    config, dataset = parts.config, parts.dataset
     scorer = Scorer(config, dataset) if config.train.evaluate_every else None
-    run = Run(config, dataset, gan, optimizer, scorer, workdir, hint)
+    found: list[changes.Change] = []
     try:
         with (
             lock.only_one(workdir) if devices.is_first() else contextlib.nullcontext(),
@@ -170,8 +213,11 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
             Interrupt() as interrupt,
         ):
             if before := checkpoints.latest():
-                settings.compare(config, workdir)
+                found = changes.since(workdir, config, dataset)
+                changes.check(found, workdir, before, allow_changes)
+            run = Run(parts, scorer, workdir, hint, init_from, found)
             state, step = run.play(checkpoints, interrupt)
+            best = checkpoints.best()
     except OSError as error:
         raise UserError(
             f"{error.filename or workdir}: {error.strerror or error}; the run's checkpoints stay: see to the disk (is "
@@ -185,17 +231,20 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike, hint: str 
             "goes on from its last checkpoint"
         ) from error
     if devices.is_first():
-        _farewell(workdir, step, before, config.train.steps, interrupt)
+        _farewell(workdir, step, before, best, config.train, interrupt)
     return state
 
 
-def _farewell(workdir: epath.PathLike, step: int, before: int | None, steps: int, interrupt: Interrupt) -> None:
-    if step < steps:
+def _farewell(workdir: epath.PathLike, step: int, before: int | None, best: int | None, train, interrupt) -> None:
+    if step < train.steps and interrupt.noted:
         print(f"{workdir}: stopped by {interrupt.noted}; saved at step {step}, the same command resumes")
-    elif before == step:
-        print(f"{workdir}: this run is finished, at step {step}; raise --config.train.steps to go on")
+        return
+    early = f"no score since that of step {best} was better; " if step < train.steps else ""
+    if before == step:
+        field = "patience" if early else "steps"
+        print(f"{workdir}: this run is finished, at step {step}; {early}raise --config.train.{field} to go on")
     else:
-        print(f"{workdir}: finished at step {step}; pictures in {workdir}/samples, {_report(workdir)}")
+        print(f"{workdir}: finished at step {step}; {early}pictures in {workdir}/samples, {_report(workdir)}")
 
 
 def _report(workdir: epath.PathLike) -> str:
