@@ -93,6 +93,20 @@ RUNS = {
         3,
         5,
     ),
+    # Since 0.2.0.
+    "schedules": (
+        "discogan",
+        (
+            *IMAGES,
+            *NETS,
+            "optimizer.schedule=cosine",
+            "optimizer.warmup=2",
+            "optimizer.disc.schedule=linear",
+            "optimizer.disc.decay_start=0.2",
+        ),
+        3,
+        5,
+    ),
 }
 FINISHED = ("toy",)  # at the step that is kept; the others are in mid-run
 
