@@ -7,7 +7,7 @@ import pytest
 from driving import QUICK, TINY, flags, options
 
 import gan_xla
-from experiments import azimuth, driver, quality, toy
+from experiments import azimuth, driver, finetune, quality, toy
 from experiments.common import run
 from experiments.data import output
 from gan_xla.data.sources import builtin
@@ -198,3 +198,21 @@ def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch
     assert {path.name for path in found.iterdir()} == {"scores.json", "scores.md", "scatter.png", "cars2cars.png"}
     record = json.loads((found / "scores.json").read_text())["pairs"]["cars2cars"]
     assert record["inputs"] == 72 and list(record["runs"]) == list(driver.DISCOGAN)
+
+
+# Fine-tuning
+
+
+@pytest.mark.slow
+def test_few_images_are_trained_on_from_scratch_and_from_another_run(tmp_path, in_process, monkeypatch, capsys):
+    means = lambda x: x.mean(axis=(1, 2))
+    monkeypatch.setattr(finetune.features, "load", lambda: means)  # real features are other tests' matter
+    places = [f"--{name}={tmp_path / name}" for name in ("workdir", "output", "data")]
+    assert run(finetune.main, [*places, "--seeds=2", "--jobs=1", "--few=4", *flags(TINY)]) == 0
+    base, *others = in_process
+    assert [one.flags for one in others] == [(), (f"--init_from={base.workdir}",)] * 2
+    assert capsys.readouterr().out.count(f"begun with {base.workdir}, step 1 (discogan)") == 2
+    assert {path.name for path in (tmp_path / "output").iterdir()} == {"scores.json", "scores.md", "finetune.png"}
+    record = json.loads((tmp_path / "output" / "scores.json").read_text())["results"]
+    assert list(record) == ["scratch", "init"] and all(len(seeds) == 2 for seeds in record.values())
+    assert len(list((tmp_path / "data" / "chairs2faces_4" / "trainB").iterdir())) == 4
