@@ -126,7 +126,8 @@ def note(workdir: epath.PathLike, step: int, found: Sequence[Change], dataset: D
     temporary = path / f"{DATA_FILE}.tmp"
     temporary.write_text(json.dumps(dataset.identity) + "\n")
     temporary.replace(path / DATA_FILE)
-    if not found and step:
-        return
-    with (path / FILE).open("a" if step else "w") as file:  # what begins anew has no history
-        file.writelines(json.dumps({"step": step, **change._asdict()}) + "\n" for change in found)
+    if not step:  # what begins anew has no history
+        (path / FILE).unlink(missing_ok=True)
+    if found:
+        with (path / FILE).open("a") as file:
+            file.writelines(json.dumps({"step": step, **change._asdict()}) + "\n" for change in found)
