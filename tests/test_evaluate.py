@@ -149,6 +149,19 @@ def test_numbers_of_other_steps_and_metrics_stay_and_all_steps_have_a_line_each(
     assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "config.json", "evaluation.json"]
 
 
+def test_numbers_of_another_seed_or_count_are_not_replaced_unless_asked_for(run, capsys):
+    flags = [f"--workdir={run}", "--metrics=sharpness"]
+    assert main(["main", "--mode=evaluate", *flags, "--num=8"]) == 0
+    before = (run / "evaluation.json").read_bytes()
+    assert main(["main", "--mode=evaluate", *flags, "--num=8"]) == 0, "the same again"
+    error = _error(capsys, *flags, "--num=6", "--seed=1")
+    assert "of step 2, AtoB, was measured with images 8, not 6 and seed 0, not 1; nothing was replaced" in error
+    assert (run / "evaluation.json").read_bytes() == before
+    assert main(["main", "--mode=evaluate", *flags, "--num=6", "--overwrite"]) == 0
+    records = json.loads((run / "evaluation.json").read_text())["2"]["AtoB"]
+    assert {record["images"] for record in records.values()} == {6}
+
+
 def test_pairs_are_compared_with_the_truth_and_so_is_the_untouched_input(tmp_path):
     weights = PathFinder.find_spec(stlpips.PACKAGE)
     names = ["l1", "psnr", "ssim", "ms_ssim", *(["lpips"] if weights else [])]
@@ -276,7 +289,7 @@ def test_too_few_images_leave_a_reason_or_are_a_mistake_where_the_metric_was_ask
     assert "no kid of AtoB: too few images" in capsys.readouterr().out
     message = _error(capsys, f"--workdir={run}", "--num=2", "--metrics=fd,kid")
     assert "--metrics=kid, AtoB: too few images: this measure needs 3 or more of each set, got 2" in message
-    evaluate(run, num=9)
+    evaluate(run, num=9, overwrite=True)
     records = json.loads((run / "evaluation.json").read_text())["2"]["AtoB"].values()
     assert all(x["value"] is not None for x in records), "what could not be measured makes room for what could"
 
@@ -285,7 +298,7 @@ def test_a_distance_of_fewer_images_than_features_is_warned_of(run, caplog):
     evaluate(run, metrics=["fd"], num=9)
     assert "9 images for 9 features; kid is the one to trust" in caplog.text
     caplog.clear()
-    evaluate(run, metrics=["fd"], num=10)
+    evaluate(run, metrics=["fd"], num=10, overwrite=True)
     assert not caplog.text
 
 

@@ -72,7 +72,8 @@ def test_the_command_line_draws_files_and_a_grid(tmp_path, capsys):
     ]
     drawn = gan_xla.load(run).sample(3, labels=["two", "three"])
     np.testing.assert_array_equal(images.read(tmp_path / "out/00001.png", channels=1), drawn[1])
-    assert main([*command, "--interpolate=5"]) == 0
+    assert main([*command, "--interpolate=5"]) == 2 and "--overwrite to replace it" in capsys.readouterr().err
+    assert main([*command, "--interpolate=5", "--overwrite"]) == 0
     assert images.read(tmp_path / "out/grid.png").shape == (3 * (SIZE + 2), 5 * (SIZE + 2), 3)
     assert main([*command, "--labels=nine"]) == 2 and "--labels=nine" in capsys.readouterr().err
 

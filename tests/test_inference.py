@@ -236,6 +236,20 @@ def test_output_never_overwrites_an_input(run, tmp_path, pictures, capsys):
     assert "would overwrite" in capsys.readouterr().err and (tmp_path / "one.png").read_bytes() == before
 
 
+def test_results_of_another_direction_are_not_replaced_unless_asked_for(run, tmp_path, pictures, capsys):
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "in" / "one.png", pictures[0])
+    assert _translate(run, tmp_path / "in", tmp_path / "out") == 0
+    before = (tmp_path / "out" / "one.png").read_bytes()
+    assert _translate(run, tmp_path / "in", tmp_path / "out", "--direction=AtoB") == 0, "the same again"
+    assert _translate(run, tmp_path / "in", tmp_path / "out", "--direction=BtoA") == 2
+    error = capsys.readouterr().err
+    assert "out/one.png: is there already, and differs; use another --output, or --overwrite" in error
+    assert (tmp_path / "out" / "one.png").read_bytes() == before
+    assert _translate(run, tmp_path / "in", tmp_path / "out", "--direction=BtoA", "--overwrite") == 0
+    assert (tmp_path / "out" / "one.png").read_bytes() != before
+
+
 def test_parameters_survive_a_checkpoint_bit_for_bit(model):
     config = configure("discogan", ("dg",))
     state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)

@@ -279,6 +279,28 @@ def test_a_young_run_says_what_is_missing_and_how_to_make_it(young):
     assert f"--mode=evaluate --workdir={young}" in text and "does not tell what it was trained with" in text
 
 
+def test_changes_on_the_way_are_told_and_marked_in_the_curves(young):
+    (young / "metrics.jsonl").write_text("".join(f'{{"step": {step}, "loss/G": 2.0}}\n' for step in (1, 2, 3)))
+    plain = report.write(young).read_text()
+    row = {"step": 2, "field": "optimizer.learning_rate", "old": 0.1, "new": 0.2}
+    (young / "history.jsonl").write_text(json.dumps(row) + "\n{")
+    text = report.write(young).read_text()
+    assert "This run went on with changes" in text and "This run went on" not in plain
+    assert "<td>optimizer.learning_rate</td><td>0.1</td><td>0.2</td>" in text
+    assert text.count("<svg viewBox") == plain.count("<svg viewBox")
+    assert text.count("stroke-dasharray") > plain.count("stroke-dasharray")
+    assert "history.jsonl: damaged, and left out: line 2" in text
+
+
+def test_a_page_that_is_there_is_not_replaced_unless_asked_for(young, tmp_path):
+    (tmp_path / "page.html").write_text("mine")
+    with pytest.raises(UserError, match="page.html: is there already; use another --output, or --overwrite"):
+        report.write(young, tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == "mine"
+    assert report.write(young, tmp_path / "page.html", overwrite=True).read_text() != "mine"
+    assert report.write(young) == report.write(young), "the run's own page is made anew"
+
+
 def test_damaged_files_are_named_and_the_rest_is_shown(young):
     (young / "samples").mkdir()
     images.write(young / "samples" / "00000001.png", np.zeros((8, 8, 3), np.uint8))
