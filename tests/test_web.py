@@ -208,8 +208,8 @@ def test_the_licence_of_the_runtime_is_beside_it(pages):
 
 
 REFUSED = {
-    "noise": ("dcgan", "d+g", "--batch=1", "translates grey and colour images"),
-    "points": ("toy_gmm", "dg", "--batch=1", "translates grey and colour images"),
+    "noise": ("dcgan", "d+g", "--batch=1", "translates bytes, all grey or all in colours"),
+    "points": ("toy_gmm", "dg", "--batch=1", "translates bytes, all grey or all in colours"),
     "many at once": ("discogan", "dg", "--batch=4", "--batch=4: the page of --format=web takes one image at a time"),
 }
 

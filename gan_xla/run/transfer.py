@@ -68,7 +68,11 @@ Shapes = dict[str, tuple[int, ...]]
 def _shapes(config: ml_collections.ConfigDict) -> dict[str, Shapes]:
     """The shapes of each player's arrays, by their names."""
     nets = jax.eval_shape(gans.build(config).init, jax.random.key(0))
-    return {side: {name: x.shape for name, x in _named(getattr(nets, side)).items()} for side in Pair._fields}
+    return {side: _shapes_of(getattr(nets, side)) for side in Pair._fields}
+
+
+def _shapes_of(tree: Any) -> Shapes:
+    return {name: x.shape for name, x in _named(tree).items()}
 
 
 def _named(tree: Any) -> dict[str, Any]:
@@ -195,9 +199,15 @@ def begin(state: TrainState, config: ml_collections.ConfigDict, origin: Origin) 
     told, players = [f"begun with {origin.run}, step {step} ({other.gan})"], {}
     for side in PARTS[origin.parts]:
         fresh, source = getattr(state, side), getattr(found, side)
-        player, fits = _player(fresh, source, _axes(config, side), _axes(other, side))
+        axes, theirs = _axes(config, side), _axes(other, side)
+        player, fits = _player(fresh, source, axes, theirs)
         if origin.optimizer:
-            player = player.replace(opt_state=_memory(origin, side, fresh, source, fits))
+            if axes != theirs or _shapes_of(fresh.opt_state) != _shapes_of(source.opt_state):
+                raise UserError(
+                    f"--init_optimizer: the networks or optimisers of {side} differ from those of {origin.run}; leave "
+                    "it out"
+                )
+            player = player.replace(opt_state=source.opt_state)
         players[side] = player
         told += _told(side, fits)
         if not any(fit.taken for fit in fits.values()):
@@ -207,16 +217,6 @@ def begin(state: TrainState, config: ml_collections.ConfigDict, origin: Origin) 
                 "--init_parts"
             )
     return state.replace(**players), told
-
-
-def _memory(origin: Origin, side: str, fresh: Player, found: Player, fits: Mapping[str, Fit]) -> Any:
-    """The other optimiser's memory, where it is one of the same arrays."""
-    shapes = [{name: x.shape for name, x in _named(player.opt_state).items()} for player in (fresh, found)]
-    if shapes[0] != shapes[1] or any(fit.taken < fit.of for fit in fits.values()):
-        raise UserError(
-            f"--init_optimizer: the networks or optimisers of {side} differ from those of {origin.run}; leave it out"
-        )
-    return found.opt_state
 
 
 def _network(side: str, name: str) -> str:
