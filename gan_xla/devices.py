@@ -85,6 +85,14 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
+def lost(error: BaseException) -> jax.errors.JaxRuntimeError | None:
+    """What of an error, or of those behind it, says that another process is gone; None where nothing does."""
+    chain: BaseException | None = error if several() else None
+    while chain is not None and not isinstance(chain, jax.errors.JaxRuntimeError):
+        chain = chain.__cause__ or chain.__context__
+    return chain
+
+
 def preempted(step: int) -> bool:
     """Whether all processes are to leave after `step`, because one was sent SIGTERM; all must ask at equal steps."""
     return several() and multihost_utils.reached_preemption_sync_point(step)

@@ -168,6 +168,7 @@ class Checkpoints:
           score: how good it is; lower is better; None, or a number that is not finite: not known.
         Raises:
           UserError: it cannot be written.
+          jax.errors.JaxRuntimeError: another process is gone.
         """
         if step == self.latest():
             return
@@ -185,6 +186,8 @@ class Checkpoints:
             )
             self._manager.wait_until_finished()
         except Exception as error:  # Orbax passes on whatever its writing thread met
+            if lost := devices.lost(error):
+                raise lost from error
             raise self._unwritten(_reason(error)) from error
 
     def restore(self, step: int, like: Any) -> Any:
