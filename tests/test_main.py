@@ -194,7 +194,10 @@ MISTAKES = {
     "an average of ones": (["--config=cyclegan:quick", "--config.optimizer.gen.ema_decay=1"], "ema_decay=1.0 must be"),
     "an unknown optimiser": (["--config=discogan", "--config.optimizer.name=lion"], "optimizer.name='lion'.*adam"),
     "no steps": (["--config=discogan", "--config.train.steps=0"], "train.steps or train.epochs"),
-    "steps and epochs": (["--config=discogan", "--config.train.epochs=3"], "train.steps=50000 and train.epochs=3"),
+    "steps and epochs": (
+        ["--config=discogan", "--config.train.epochs=3", "--config.train.steps=5"],
+        "train.steps=5 and train.epochs=3",
+    ),
     "a batch of none": (["--config=discogan", "--config.train.batch_size=0"], "train.batch_size=0"),
     "three sides": (["--config=discogan", "--config.data.image_size=(8,8,8)"], "image_size=.8, 8, 8. must be .*or two"),
     "sides in words": (
