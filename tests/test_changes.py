@@ -72,6 +72,7 @@ def test_moved_data_kept_on_the_device_and_other_logs_change_no_bit(begun, copy,
     assert settings.read(copy).data.path == str(tmp_path / "moved") and not _history(straight)
 
 
+@pytest.mark.slow
 def test_remat_and_several_steps_in_a_call_change_nothing_but_rounding(begun, copy, straight):
     flags = ("--config.train.remat=True", "--config.train.steps_per_call=2")
     assert main(_command("discogan", copy, *_on(begun / "data", *flags, steps=4))) == 0

@@ -46,6 +46,7 @@ def test_each_device_gets_its_own_consecutive_rows():
     np.testing.assert_array_equal(sharded[1], [[2, 3], [10, 11]])
 
 
+@pytest.mark.slow
 def test_as_many_devices_are_used_as_the_user_says(tmp_path):
     """One run of batch 1 on a machine of two devices: refused, then told to use one of them."""
     root = Path(__file__).parent.parent

@@ -42,6 +42,7 @@ def test_a_run_is_scored_and_its_best_checkpoint_outlives_newer_ones(tmp_path, c
     assert f"the best checkpoint is of step {best}" in capsys.readouterr().out or best == 16
 
 
+@pytest.mark.slow
 def test_a_run_whose_scores_get_no_better_stops_and_stays_stopped_until_it_may_be_more_patient(tmp_path, capsys):
     flags = ("--config.optimizer.learning_rate=0.0", "--config.train.patience=2")  # all scores are alike
     assert _train(tmp_path, 100, *flags) == 0

@@ -62,6 +62,7 @@ def test_the_same_networks_are_taken_whole_and_the_rest_is_new(run):
     same(new.disc.params, fresh.disc.params)
 
 
+@pytest.mark.slow
 def test_several_seeds_begin_with_the_same_networks(run):
     path, old = run(configured("discogan"))
     config = configured("discogan", "train.num_seeds=2")
@@ -70,6 +71,7 @@ def test_several_seeds_begin_with_the_same_networks(run):
         same(jax.tree.map(lambda x, number=number: x[number], new.gen.params), old.gen.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [(3, 1), (1, 3)])
 def test_of_other_channels_those_are_taken_that_both_have(channels, run):
     one, other = (configured("cyclegan", f"data.channels={count}") for count in channels)
@@ -104,6 +106,7 @@ def test_labels_are_matched_by_their_names(run):
     assert heads and any("numbers taken" in line for line in told)
 
 
+@pytest.mark.slow
 def test_pix2pix_takes_cyclegans_generator_and_what_fits_of_its_discriminator(run):
     net = ("model.generator.width=4", "model.generator.blocks=1")
     path, old = run(configured("cyclegan", *net))
@@ -114,6 +117,7 @@ def test_pix2pix_takes_cyclegans_generator_and_what_fits_of_its_discriminator(ru
     assert [line.partition(":")[0] for line in told[1:]] == ["  G_AB"]
 
 
+@pytest.mark.slow
 def test_a_larger_pggan_takes_the_levels_that_a_smaller_one_has(run):
     path, old = run(configured("pggan", "data.image_size=8", "growth.first=8"))
     config = configured("pggan", "data.image_size=16", "growth.first=8")
