@@ -160,13 +160,18 @@ def picture(path, value):
     return path
 
 
-def test_translating_again_replaces_the_first_output_and_the_longest_names_fit(tmp_path, identity):
+def test_translating_again_replaces_other_results_where_asked_to_and_the_longest_names_fit(tmp_path, identity):
     (tmp_path / "in").mkdir()
     long = picture(tmp_path / "in" / f"{'x' * 251}.png", 1)
-    for value in (1, 2):
-        picture(long, value)
-        translate("run", str(tmp_path / "in"), str(tmp_path / "out"))
-        assert (images.read(tmp_path / "out" / long.name) == value).all()
+    places = ("run", str(tmp_path / "in"), str(tmp_path / "out"))
+    for _ in range(2):
+        translate(*places)
+    picture(long, 2)
+    with pytest.raises(UserError, match="is there already, and differs"):
+        translate(*places)
+    assert (images.read(tmp_path / "out" / long.name) == 1).all()
+    translate(*places, overwrite=True)
+    assert (images.read(tmp_path / "out" / long.name) == 2).all()
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
