@@ -51,7 +51,8 @@ class Run:
       parts: what it is made of.
       scorer: as `Loop`.
       workdir: its directory.
-      hint, origin: as `train`.
+      hint: as `train`.
+      origin: the run whose networks a new one begins with, or None.
       found: what differs from the run that goes on.
     """
 
