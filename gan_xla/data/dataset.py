@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,7 +72,7 @@ class Dataset:
         others = tuple(other.for_scores for other in self.others)
         return dataclasses.replace(self, test=self.validation, validation=(), others=others, held_out="val")
 
-    @property
+    @functools.cached_property
     def identity(self) -> list[list]:
         """[keys, rows, checksum of their files' names and sizes] of every training source."""
         sources = [source for part in (self, *self.others) for source in part.train]

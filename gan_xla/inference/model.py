@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from gan_xla import devices, gans, nets
+from gan_xla import devices, nets
 from gan_xla.contract import Ctx, Gan, Habit, Tree, Values
 from gan_xla.data.dataset import of_domain
 from gan_xla.errors import UserError
@@ -324,18 +324,8 @@ def _load(
     """The models of some or all seeds of a run, which share their compiled programs."""
     devices.use_compilation_cache()
     config = settings.read(workdir)
-    try:
-        gan = gans.build(config)
-        optimizer = state.optimizers(config.optimizer, config.train.steps)
-        seeds = config.train.num_seeds
-        like = jax.eval_shape(lambda: state.create(gan, optimizer, config.seed, seeds))
-    except UserError:
-        raise
-    except Exception as error:  # config.json may be anybody's: fields can be missing, or of any type
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise UserError(
-            f"{workdir}/config.json: no model can be made of it ({reason}); restore it from the run's command"
-        ) from error
+    gan, like = state.of_run(config, workdir)
+    seeds = config.train.num_seeds
     numbers = range(seeds) if numbers is None else numbers
     if not 0 <= min(numbers) <= max(numbers) < seeds:
         raise UserError(f"number={min(numbers)}: this run has {seeds} seed(s), from number 0 on")

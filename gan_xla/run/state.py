@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
+from etils import epath
 
+from gan_xla import gans
 from gan_xla.contract import Gan, Net, Pair
 from gan_xla.errors import UserError
 from gan_xla.run import image_pool
@@ -178,3 +180,22 @@ def create(gan: Gan, optimizer: Pair, seed: int, count: int = 1) -> TrainState:
     if count == 1:
         return made(jax.random.key(seed))
     return jax.jit(jax.vmap(lambda seed: made(jax.random.key(seed))))(jnp.arange(count, dtype=jnp.uint32) + seed)
+
+
+def of_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> tuple[Gan, TrainState]:
+    """The method of the run in `workdir`, whose config this is, and the shapes of its state.
+
+    Raises:
+      UserError: no model can be made of the config.
+    """
+    try:
+        gan = gans.build(config)
+        optimizer = optimizers(config.optimizer, config.train.steps)
+        return gan, jax.eval_shape(lambda: create(gan, optimizer, config.seed, config.train.num_seeds))
+    except UserError:
+        raise
+    except Exception as error:  # config.json may be anybody's: fields can be missing, or of any type
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise UserError(
+            f"{workdir}/config.json: no model can be made of it ({reason}); restore it from the run's command"
+        ) from error

@@ -19,7 +19,7 @@ from gan_xla.errors import UserError
 from gan_xla.labels import LabelSpace
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
-from gan_xla.run.state import Player, TrainState, create, optimizers
+from gan_xla.run.state import Player, TrainState, of_run
 
 PARTS = {"all": ("gen", "disc"), "gen": ("gen",), "disc": ("disc",)}
 NAMED = 8  # arrays of a network that are told of
@@ -96,23 +96,27 @@ def _columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     return space.domains + tuple(f"mask of {part.name}" for part in space.sets)[: space.size - space.count]
 
 
-def _axes(config: ml_collections.ConfigDict, side: str) -> dict[str, list[Axis]]:
-    """What the axes of the arrays of one player count."""
+def _axes(config: ml_collections.ConfigDict) -> dict[str, dict[str, list[Axis]]]:
+    """What the axes of each player's arrays count, by their names."""
     data, labels = config.data, _columns(config)
     more = {name: data[name] + 1 for name in ("channels", "channels_a", "channels_b") if data.get(name)}
-    shapes, wider = (_shapes(x)[side] for x in (config, _changed(config, **more)))
+    shapes, wider = _shapes(config), _shapes(_changed(config, **more))
     uneven = data.get("channels_a") != data.get("channels_b")
-    named = _shapes(_changed(config, labels=(*data.labels, "one more")))[side] if labels else shapes
+    named = _shapes(_changed(config, labels=(*data.labels, "one more"))) if labels else shapes
 
-    def axis(name: str, number: int) -> Axis:
-        length = shapes[name][number]
-        groups = wider.get(name, shapes[name])[number] - length
-        own = labels if named.get(name, shapes[name])[number] > length else ()
+    def axis(side: str, name: str, number: int) -> Axis:
+        shape = shapes[side][name]
+        length = shape[number]
+        groups = wider[side].get(name, shape)[number] - length
+        own = labels if named[side].get(name, shape)[number] > length else ()
         rest = length - len(own)
         groups = min(groups, 1) if uneven or (groups and rest % groups) else groups
         return Axis(rest // max(1, groups), groups, own)
 
-    return {name: [axis(name, number) for number in range(len(shape))] for name, shape in shapes.items()}
+    return {
+        side: {name: [axis(side, name, number) for number in range(len(shape))] for name, shape in arrays.items()}
+        for side, arrays in shapes.items()
+    }
 
 
 def _matched(new: Axis, old: Axis) -> tuple[list[int], list[int]] | None:
@@ -175,8 +179,7 @@ def _read(origin: Origin) -> tuple[ml_collections.ConfigDict, int, TrainState]:
     config = settings.read(origin.run)
     if config.train.num_seeds > 1:
         raise UserError(f"--init_from={origin.run}: a run of {config.train.num_seeds} seeds; name a run of one")
-    gan, optimizer = gans.build(config), optimizers(config.optimizer, max(config.train.steps, 1))
-    like = jax.eval_shape(lambda: create(gan, optimizer, config.seed))
+    _, like = of_run(config, origin.run)
     with Checkpoints(origin.run, read_only=True) as checkpoints:
         step, state = checkpoints.load(origin.checkpoint, like)
     return config, step, state
@@ -197,12 +200,12 @@ def begin(state: TrainState, config: ml_collections.ConfigDict, origin: Origin) 
     """
     other, step, found = _read(origin)
     told, players = [f"begun with {origin.run}, step {step} ({other.gan})"], {}
+    new, old = _axes(config), _axes(other)
     for side in PARTS[origin.parts]:
         fresh, source = getattr(state, side), getattr(found, side)
-        axes, theirs = _axes(config, side), _axes(other, side)
-        player, fits = _player(fresh, source, axes, theirs)
+        player, fits = _player(fresh, source, new[side], old[side])
         if origin.optimizer:
-            if axes != theirs or _shapes_of(fresh.opt_state) != _shapes_of(source.opt_state):
+            if new[side] != old[side] or _shapes_of(fresh.opt_state) != _shapes_of(source.opt_state):
                 raise UserError(
                     f"--init_optimizer: the networks or optimisers of {side} differ from those of {origin.run}; leave "
                     "it out"
