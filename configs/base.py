@@ -33,6 +33,7 @@ DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
     # builtin: two of chairs, cars and faces, as in chairs2faces, edges2objects (pairs), gmm (points). tfds: its name.
     name="chairs2cars",
+    azimuths=(),  # builtin: (least, greatest) of the views, degrees from facing the viewer, -180 to 180; () for all
     path="",  # folder: directory in one of the layouts of gan_xla.data.folder. tfds: its data_dir, "" for the usual one
     # folder: directory of domain A, with path_b in place of path; of several, ("t1", "t2"), images of one name are the
     # channels of one.

@@ -1,4 +1,6 @@
-"""The exception that a user's mistake raises, and its kind where the rest was done."""
+"""The exception that a user's mistake raises, its kind where the rest was done, and what messages are made of."""
+
+from collections.abc import Sequence
 
 
 class UserError(Exception):
@@ -18,3 +20,9 @@ class Incomplete(UserError):
     """Some of the input was left out, the rest is done; `main` exits with code 3."""
 
     code = 3
+
+
+def some(items: Sequence, most: int, between: str = ", ") -> str:
+    """The first of the items, and how many there are besides: "a, b and 3 more", or "a; b; and 3 more"."""
+    shown = between.join(map(str, items[:most]))
+    return shown + (f"{between.rstrip(', ')} and {len(items) - most} more" if len(items) > most else "")

@@ -131,3 +131,13 @@ def test_a_run_that_noted_no_images_has_the_same_where_its_path_is_the_same(begu
         changes.since(copy, config, dataset)
     with Checkpoints(copy, read_only=True) as checkpoints:
         assert checkpoints.latest() == 2
+
+
+def test_changes_that_a_dying_process_wrote_down_are_not_written_twice(begun, copy):
+    dataset = data.load(settings.read(copy).data)
+    first, second = (changes.Change("optimizer.b1", old, new) for old, new in ((0.5, 0.4), (0.4, 0.5)))
+    for found in ([first], [first], [], [second], [first], [first]):
+        changes.note(copy, 2, found, dataset)
+    assert [row["new"] for row in _history(copy)] == [0.4, 0.5, 0.4]
+    changes.note(copy, 0, [], dataset)
+    assert not (copy / changes.FILE).exists(), "what begins anew has no history"

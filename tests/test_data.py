@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -194,6 +195,26 @@ def test_views_carry_azimuth_and_model_and_the_background_that_was_asked():
     # A car's front view is narrower than its side view.
     ink = (part["x_B"] != [10, 20, 30]).any(-1).any(1).sum(-1)
     assert ink[0] < ink[6]
+
+
+def test_views_between_azimuths_are_those_of_all():
+    every, part = (builtin.views("cars2faces", "test", 16, azimuths=some) for some in ((), (-75, 75)))
+    for domain in "AB":
+        front = np.cos(np.radians(every[f"azimuth_{domain}"])) > 0.2
+        assert front.mean() == 11 / 24
+        for key in ("x", "azimuth", "model"):
+            np.testing.assert_array_equal(part[f"{key}_{domain}"], every[f"{key}_{domain}"][front])
+    found = data.load(ml_collections.ConfigDict(dict(name="faces2faces", image_size=16, azimuths=(0, 0))))
+    assert "25 + 25 models" in found.about and "1 azimuths between 0 and 0 degrees" in found.about
+    assert len(found.train[0]) == len(found.train[0].azimuths) == 25
+
+
+@pytest.mark.parametrize(
+    "azimuths, message", [((3, 5), "takes no view: they stand 15 degrees apart"), ((75,), "must be (least, greatest)")]
+)
+def test_azimuths_that_take_no_view_are_told(azimuths, message):
+    with pytest.raises(UserError, match=re.escape(f"data.azimuths={azimuths} {message}")):
+        builtin.views("chairs2cars", "test", 64, azimuths=azimuths)
 
 
 def test_faces_are_whole_and_symmetric_and_the_front_is_not_the_back():

@@ -134,6 +134,8 @@ def test_azimuths_are_read_from_translations_where_they_are_asked_for(run, monke
         np.testing.assert_allclose(records["azimuth"], azimuth.mean_absolute_error(true, read), atol=0.1)
         np.testing.assert_allclose(records["azimuth_correlation"], azimuth.circular_correlation(true, read), atol=0.01)
         assert max(records["azimuth_turned"], records["azimuth_mirrored"]) <= 90 > records["azimuth_real"]
+        by_chance = [azimuth.mean_absolute_error(np.roll(true, n), read) for n in range(len(true))]
+        np.testing.assert_allclose(records["azimuth_chance"], np.mean(by_chance), atol=0.1)
     suite = Suite(settings.read(run), data.load(settings.read(run).data))
     assert "azimuth" in suite.fitting and "azimuth" not in suite.metrics
 

@@ -96,9 +96,10 @@ def test_azimuths_are_said_in_words():
         config.data.update(source="builtin", name="chairs2faces", path="", load_size=16)
         config.train.update(score="azimuth", evaluate_every=2)
     scorer = Scorer(config, data.load(config.data))
-    found = {"azimuth": 23.4, "azimuth_turned": 20.0, "azimuth_mirrored": 81.0, "azimuth_real": 7.1}
+    found = {"azimuth": 23.4, "azimuth_turned": 20.0, "azimuth_mirrored": 81.0}
+    found |= {"azimuth_chance": 54.8, "azimuth_real": 7.1}
     assert scorer.sentence({f"eval/{name}/AtoB": value for name, value in found.items()}) == (
-        "faces look where the chairs do: mean error 23 degrees, chance 90; less the best turn 20, mirrored 81; "
+        "faces look where the chairs do: mean error 23 degrees, chance 55; less the best turn 20, mirrored 81; "
         "the regressor that tells errs by 7 on real faces"
     )
     assert scorer.sentence({"eval/kid/AtoB": 0.1}) == ""

@@ -3,11 +3,13 @@
   python -m experiments.reliability.kills [--kills=100] [--interval=100] [--seed=0] [--output=DIR]
 
 A run of the 2-D toy is killed with SIGKILL again and again, two times in five as soon as a checkpoint's temporary
-directory is seen, else after a random time, and each time the same command goes on. At last the run ends a
-few steps after its last checkpoint, and so does an undisturbed run of as many steps. Prints, and writes into
-kills.json: the kills; how many of them were during a checkpoint's writing; newest checkpoints that could not be
-read; the most steps lost to a kill, which may not be more than `--interval`, the steps between checkpoints;
-lines of metrics.jsonl that are missing or double; and whether the parameters at the end are equal bit for bit.
+directory is seen, else after a random time, and each time it goes on, with other values of two fields that may
+change: `train.max_rollbacks` counts the lives, `data.on_device` alternates. At last the run ends a few steps after
+its last checkpoint, and so does an undisturbed run of as many steps. Prints, and writes into kills.json: the kills;
+how many of them were during a checkpoint's writing; newest checkpoints that could not be read; the most steps lost
+to a kill, which may not be more than `--interval`, the steps between checkpoints; lines of metrics.jsonl that are
+missing or double; changes that history.jsonl tells wrongly; and whether the parameters at the end are equal bit for
+bit.
 Exits with 1 unless all is well.
 """
 
@@ -27,7 +29,7 @@ import numpy as np
 
 from experiments import common
 from gan_xla import gans
-from gan_xla.run import settings
+from gan_xla.run import changes, settings
 from gan_xla.run.checkpoint import Checkpoints, Damaged
 from gan_xla.run.state import create, optimizers
 
@@ -43,11 +45,12 @@ ENDLESS = 10**9
 DURING = 0.4  # share of the kills that wait for a checkpoint being written
 
 
-def command(workdir: Path, interval: int, steps: int) -> list[str]:
-    """The training command of the toy, a small batch, every step logged."""
+def command(workdir: Path, interval: int, steps: int, life: int) -> list[str]:
+    """The training command of the toy, a small batch, every step logged; the number of its life shows in two fields."""
     train = dict(steps=steps, steps_per_call=1, batch_size=20, log_every=1, checkpoint_every=interval)
-    train |= dict(sample_every=ENDLESS)
-    return ["main", "--config=toy_gmm", f"--workdir={workdir}", *(f"--config.train.{k}={v}" for k, v in train.items())]
+    train |= dict(sample_every=ENDLESS, max_rollbacks=life)
+    fields = [f"--config.data.on_device={life % 2 == 1}", *(f"--config.train.{k}={v}" for k, v in train.items())]
+    return ["main", "--config=toy_gmm", f"--workdir={workdir}", *fields]
 
 
 def _die_together() -> None:
@@ -70,6 +73,17 @@ def logged(workdir: Path) -> list[int]:
     path = workdir / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line)["step"] for line in lines if line.endswith("\n")]
+
+
+def untold(workdir: Path) -> int:
+    """Changes that history.jsonl tells wrongly: values of a field that do not follow each other, up to the present."""
+    found, wrong = {}, 0
+    for line in (workdir / changes.FILE).read_text().splitlines():
+        row = json.loads(line)
+        wrong += found.get(row["field"], row["old"]) != row["old"]
+        found[row["field"]] = row["new"]
+    now = settings.flat(settings.plain(settings.read(workdir)))
+    return wrong + sum(now[field] != value for field, value in found.items())
 
 
 def newest(workdir: Path):
@@ -97,10 +111,11 @@ def _await(condition, process, seconds: float) -> bool:
     return False
 
 
-def kill_once(context, workdir: Path, interval: int, draws: np.random.Generator) -> dict:
+def kill_once(context, workdir: Path, interval: int, life: int, draws: np.random.Generator) -> dict:
     """One life and its end: what was lost, and whether a checkpoint was being written."""
     start, _ = newest(workdir) if (workdir / "config.json").exists() else (0, None)
-    process = context.Process(target=live, args=(command(workdir, interval, ENDLESS), workdir.with_suffix(".log")))
+    argv = command(workdir, interval, ENDLESS, life)
+    process = context.Process(target=live, args=(argv, workdir.with_suffix(".log")))
     process.start()
     writing = lambda: any((workdir / "checkpoints").glob("*tmp*"))
     _await(lambda: max(logged(workdir), default=0) > start, process, 120)
@@ -127,12 +142,13 @@ def play(kills: int, interval: int, seed: int, root: Path) -> dict:
     context.set_forkserver_preload(PRELOAD)
     run, straight, ends = root / "killed", root / "straight", []
     while len(ends) < kills:
-        ends.append(kill_once(context, run, interval, draws))
+        ends.append(kill_once(context, run, interval, 1 + len(ends), draws))
         print(f"\rkill {len(ends)} of {kills}, step {max(logged(run), default=0)}", end="", file=sys.stderr)
     print(file=sys.stderr)
     steps = newest(run)[0] + 10
     for workdir in (run, straight):
-        process = context.Process(target=live, args=(command(workdir, interval, steps), workdir.with_suffix(".log")))
+        argv = command(workdir, interval, steps, 1 + len(ends) if workdir == run else 1)
+        process = context.Process(target=live, args=(argv, workdir.with_suffix(".log")))
         process.start()
         process.join()
     states = [jax.tree.leaves(newest(workdir)) for workdir in (run, straight)]
@@ -147,6 +163,7 @@ def play(kills: int, interval: int, seed: int, root: Path) -> dict:
         "missing or double lines of metrics.jsonl": len(set(lines) ^ set(range(1, steps + 1)))
         + len(lines)
         - len(set(lines)),
+        "changes told wrongly": untold(run),
         "arrays that differ from the undisturbed run's": sum(
             not np.array_equal(a, b) for a, b in zip(*states, strict=True)
         ),
@@ -167,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "kills.json").write_text(json.dumps(result, indent=1) + "\n")
-    wrong = ("unreadable newest checkpoints", "missing or double lines of metrics.jsonl")
+    wrong = ("unreadable newest checkpoints", "missing or double lines of metrics.jsonl", "changes told wrongly")
     lost = result["most steps lost"] > result["steps between checkpoints"]
     if lost or any(result[name] for name in (*wrong, "arrays that differ from the undisturbed run's")):
         raise SystemExit(1)

@@ -130,6 +130,7 @@ def _azimuth(seen: Seen) -> Values:
     turned, mirrored = (azimuth.difference(read, azimuth.best_offset(x, read)) for x in (true, -true))
     return {
         "azimuth": mean(np.abs(azimuth.difference(read, true))),
+        "azimuth_chance": float(np.mean(np.abs(azimuth.difference(read[:, None], true)))),
         "azimuth_turned": azimuth.mean_absolute_error(turned, true),
         "azimuth_mirrored": azimuth.mean_absolute_error(mirrored, -true),
         "azimuth_correlation": azimuth.circular_correlation(true, read),
@@ -199,7 +200,8 @@ NAMES = {
     "pixel_accuracy": "share of pixels of the true class",
     "class_accuracy": "that of each class, their mean",
     "miou": "intersection over union of classes, their mean",
-    "azimuth": "azimuth: mean error in degrees, chance 90",
+    "azimuth": "azimuth: mean error in degrees",
+    "azimuth_chance": "that of translations of other images, by chance",
     "azimuth_turned": "that less the best turn",
     "azimuth_mirrored": "that of the mirror image less the best turn",
     "azimuth_correlation": "circular correlation of azimuths",

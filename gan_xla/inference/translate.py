@@ -13,7 +13,7 @@ from gan_xla import images
 from gan_xla.data import layouts
 from gan_xla.data.reading import Form, Outside, forms
 from gan_xla.data.rows import flat
-from gan_xla.errors import Incomplete, UserError
+from gan_xla.errors import Incomplete, UserError, some
 from gan_xla.inference import tiling
 from gan_xla.inference.model import Model
 
@@ -142,8 +142,7 @@ def translate(
         low, high = form.values.low, form.values.high
         print(f"{len(outside)} of them have values outside {low:g} to {high:g}, which count as the nearer end")
     if unread:
-        shown = "; ".join(unread[:NAMED]) + (f"; and {len(unread) - NAMED} more" if len(unread) > NAMED else "")
-        raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {shown}")
+        raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {some(unread, NAMED, '; ')}")
 
 
 def _files(input: str, output: Path) -> tuple[list[Path] | list[tuple[Path, ...]], Path]:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from gan_xla.contract import Net
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, some
 
 CONV, UP, NORM = "Conv", "ConvTranspose", "Norm"
 NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -168,7 +168,7 @@ def read(state: Mapping[str, np.ndarray], like: Net, layers: Sequence[Layer], so
 
 
 def _some(keys: Sequence[str]) -> str:
-    return f"{keys[0]!r}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+    return some([repr(key) for key in keys], 1)
 
 
 def shape(state: Mapping[str, np.ndarray], key: str, source: Path) -> tuple[int, int, int, int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, some
 from gan_xla.report.run import Run
 from gan_xla.run.state import optimizers
 
@@ -170,8 +170,7 @@ def _wrong(lines: Sequence[Line]) -> list[int]:
 
 
 def _said(steps: Sequence[int]) -> str:
-    shown = ", ".join(map(str, steps[:NAMED])) + (f" and {len(steps) - NAMED} more" if len(steps) > NAMED else "")
-    return f"not finite at step {shown}" if steps else ""
+    return f"not finite at step {some(steps, NAMED)}" if steps else ""
 
 
 def charts(runs: Sequence[Run]) -> list[Chart]:

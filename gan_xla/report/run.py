@@ -11,7 +11,7 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, some
 from gan_xla.evaluation import evaluate
 from gan_xla.run import changes, environment, settings
 
@@ -83,9 +83,7 @@ def _lines(path: epath.Path) -> tuple[list[dict], str]:
             found.append(row)
         elif row is not None:
             damaged.append(str(number))
-    more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
-    where = f"{', '.join(damaged[:NAMED])}{more}"
-    return found, f"{path.name}: damaged, and left out: line {where}" if damaged else ""
+    return found, f"{path.name}: damaged, and left out: line {some(damaged, NAMED)}" if damaged else ""
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import ml_collections
 from etils import epath
 
 from gan_xla.data import Dataset
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, some
 from gan_xla.run import settings
 
 FILE = "history.jsonl"
@@ -93,22 +93,17 @@ def check(found: Sequence[Change], workdir: epath.PathLike, step: int, allow: bo
     """
     if fixed := [change for change in found if change.fixed]:
         raise UserError(
-            f"{workdir}: this run has {_named(fixed)}, which its state cannot follow. Begin another one with "
-            f"--init_from={workdir} and another --workdir, or use the run's own values"
+            f"{workdir}: this run has {some(fixed, NAMED, '; ')}, which its state cannot follow. Begin another one "
+            f"with --init_from={workdir} and another --workdir, or use the run's own values"
         )
     if (wanted := [change for change in found if not change.free]) and not allow:
         raise UserError(
-            f"{workdir}: this run has {_named(wanted)}. Go on all the same with --allow_changes, or use another "
-            "--workdir, or the run's own values"
+            f"{workdir}: this run has {some(wanted, NAMED, '; ')}. Go on all the same with --allow_changes, or use "
+            "another --workdir, or the run's own values"
         )
     call = next((change.new for change in found if change.field == "train.steps_per_call"), 1)
     if step % call:
         raise UserError(f"train.steps_per_call={call}: this run is at step {step}, which is no multiple of it")
-
-
-def _named(changes: Sequence[Change]) -> str:
-    more = f"; and {len(changes) - NAMED} more" if len(changes) > NAMED else ""
-    return "; ".join(map(str, changes[:NAMED])) + more
 
 
 def _images(workdir: epath.PathLike) -> list[list] | None:
@@ -121,13 +116,25 @@ def _images(workdir: epath.PathLike) -> list[list] | None:
 
 
 def note(workdir: epath.PathLike, step: int, found: Sequence[Change], dataset: Dataset) -> None:
-    """Adds the changes, made at `step`, to history.jsonl; keeps what is known of the training images."""
+    """Adds the changes, made at `step`, to history.jsonl; keeps what is known of the training images.
+
+    To be called before `settings.freeze`: where a process dies between them, the next one finds the same changes again,
+    and here that they are written down.
+    """
     path = epath.Path(workdir)
-    temporary = path / f"{DATA_FILE}.tmp"
-    temporary.write_text(json.dumps(dataset.identity) + "\n")
-    temporary.replace(path / DATA_FILE)
-    if not step:  # what begins anew has no history
-        (path / FILE).unlink(missing_ok=True)
-    if found:
-        with (path / FILE).open("a") as file:
-            file.writelines(json.dumps({"step": step, **change._asdict()}) + "\n" for change in found)
+    path.mkdir(parents=True, exist_ok=True)
+    before = (path / FILE).read_text().splitlines() if step and (path / FILE).exists() else []  # what begins has none
+    new = [json.dumps({"step": step, **change._asdict()}) for change in found]
+    lines = before if new and before[-len(new) :] == new else before + new
+    _replace(path / FILE, "".join(f"{line}\n" for line in lines))
+    _replace(path / DATA_FILE, json.dumps(dataset.identity) + "\n")
+
+
+def _replace(path: epath.PathLike, text: str) -> None:
+    """Writes a file whole or not at all; removes it where there is nothing to write."""
+    if not text:
+        path.unlink(missing_ok=True)
+        return
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

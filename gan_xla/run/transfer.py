@@ -15,7 +15,7 @@ from etils import epath
 
 from gan_xla import gans
 from gan_xla.contract import Net, Pair
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, some
 from gan_xla.labels import LabelSpace
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -244,6 +244,5 @@ def _line(network: str, fits: Mapping[str, Fit]) -> str:
         for name, fit in fits.items()
         if fit.taken < fit.of
     ]
-    more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
-    fresh = f"; new: {', '.join(new[:NAMED])}{more}" if new else ""
+    fresh = f"; new: {some(new, NAMED)}" if new else ""
     return f"  {network}: {whole} of {len(fits)} arrays taken{fresh}"

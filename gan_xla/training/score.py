@@ -53,12 +53,12 @@ class Scorer:
 
     def sentence(self, scores: dict[str, float]) -> str:
         """What scores say of built-in objects that turn, in words; "" where azimuths were not measured."""
-        names = ("azimuth", "azimuth_turned", "azimuth_mirrored", "azimuth_real")
+        names = ("azimuth", "azimuth_turned", "azimuth_mirrored", "azimuth_chance", "azimuth_real")
         if any(f"eval/{name}/AtoB" not in scores for name in names):
             return ""
-        plain, turned, mirrored, real = (scores[f"eval/{name}/AtoB"] for name in names)
+        plain, turned, mirrored, chance, real = (scores[f"eval/{name}/AtoB"] for name in names)
         a, b = self._config.data.name.split("2")
         return (
-            f"{b} look where the {a} do: mean error {plain:.0f} degrees, chance 90; less the best turn {turned:.0f}, "
-            f"mirrored {mirrored:.0f}; the regressor that tells errs by {real:.0f} on real {b}"
+            f"{b} look where the {a} do: mean error {plain:.0f} degrees, chance {chance:.0f}; less the best turn "
+            f"{turned:.0f}, mirrored {mirrored:.0f}; the regressor that tells errs by {real:.0f} on real {b}"
         )

@@ -105,9 +105,9 @@ class Run:
         """Keeps what the run goes on with from `step`; lines that say what has changed."""
         told = [*(change.told for change in self._changes), *self._rates(step)] if step else []
         if devices.is_first():
-            settings.freeze(self._config, self._workdir)
-            environment.note(self._workdir, step)
             changes.note(self._workdir, step, self._changes, self._dataset)
+            environment.note(self._workdir, step)
+            settings.freeze(self._config, self._workdir)
         self._changes = []  # after a rollback they are the run's own
         return [f"from step {step} on: {line}" for line in told]
 

@@ -91,13 +91,12 @@ def load(data):
     channels = tuple(channel_count(data, domain) for domain in "AB")
     if channels[0] != channels[1] and (drawn or labels(data) or field(data, "unlabelled", False)):
         raise UserError(f"data.channels_a={channels[0]}, but channels_b={channels[1]}: {name} has images of one kind")
+    azimuths = tuple(field(data, "azimuths", ()))
     train, test = (
-        views("chairs2cars" if drawn else name, split, size, background, channels, how)
+        views("chairs2cars" if drawn else name, split, size, background, channels, how, azimuths)
         for split, size in (("train", load_size), ("test", image_size))
     )
-    about = (
-        f"{name}: {_count(train)}, {_count(test)} held out for testing; every model from 24 azimuths, split by model"
-    )
+    about = f"{name}: {_count(train)}, {_count(test)} held out for testing; {_seen(train)}, split by model"
     if drawn:
         return Dataset(*(_drawn(part, field(data, "paired", False)) for part in (train, test)), about=about)
     if field(data, "unlabelled", False):
@@ -112,6 +111,17 @@ def load(data):
 def _count(part):
     sides = [(len(part[f"model_{domain}"]), len(np.unique(part[f"model_{domain}"]))) for domain in "AB"]
     return "{} + {} views of {} + {} models".format(*(number for pair in zip(*sides) for number in pair))
+
+
+def _seen(part):
+    found = np.unique(_turned(part["azimuth_A"]))
+    between = f" between {found[0]:g} and {found[-1]:g} degrees" if len(found) < AZIMUTHS else ""
+    return f"every model from {len(found)} azimuths{between}"
+
+
+def _turned(azimuth):
+    """Degrees in [-180, 180)."""
+    return (azimuth + 180) % 360 - 180
 
 
 def _drawn(part, paired):
@@ -144,7 +154,7 @@ def _labelled(train, test, categories, names, about):
     for part in (train, test):
         x, azimuth = (np.concatenate([part[f"{key}_A"], part[f"{key}_B"]]) for key in ("x", "azimuth"))
         if names == tuple(FACING):
-            hot = np.stack([np.abs((azimuth - centre + 180) % 360 - 180) <= 60 for centre in FACING.values()], axis=1)
+            hot = np.stack([np.abs(_turned(azimuth - centre)) <= 60 for centre in FACING.values()], axis=1)
         else:
             hot = np.repeat(np.eye(2, dtype=bool), [len(part["x_A"]), len(part["x_B"])], axis=0)
         chosen = hot.any(axis=1)  # the views from the side face nowhere
@@ -175,8 +185,8 @@ def models(name, split, domain):
     return chosen
 
 
-def views(name, split, image_size, background=images.WHITE, channels=3, how="stretch"):
-    """All views of both domains with their ground truth, ordered by model, then azimuth.
+def views(name, split, image_size, background=images.WHITE, channels=3, how="stretch", azimuths=()):
+    """Views of both domains with their ground truth, ordered by model, then azimuth from 0 to 345 degrees.
 
     Args:
       name: two of "chairs", "cars" and "faces", as in "chairs2cars".
@@ -185,22 +195,27 @@ def views(name, split, image_size, background=images.WHITE, channels=3, how="str
       background: RGB colour, 0 to 255.
       channels: 1 for greyscale, 3 for RGB, 4 for RGB with straight alpha, without the background; or those of A and B.
       how: as in `images.fit`.
+      azimuths: (least, greatest) to take, degrees from -180 to 180; () for all.
     Returns:
       dict of x_A and x_B (uint8 [n, *image_size, channels]), azimuth_A and
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
       (int64 [n], the model's number within its category).
+    Raises:
+      UserError: there is no such name, or no view between these azimuths.
     """
-    form, counts = (images.sides(image_size), tuple(background), how), np.broadcast_to(channels, 2).tolist()
+    form = images.sides(image_size), tuple(background), how, tuple(azimuths)
+    counts = np.broadcast_to(channels, 2).tolist()
     domains = {domain: _domain(name, split, domain, count, *form) for domain, count in zip("AB", counts)}
     return {f"{what}_{domain}": array for domain, found in domains.items() for what, array in found.items()}
 
 
 @functools.lru_cache(maxsize=8)  # training asks for them, scores do, and the report
-def _domain(name, split, domain, channels, size, background, how):
+def _domain(name, split, domain, channels, size, background, how, azimuths):
     """`views` of one domain, read-only."""
     category, chosen = _categories(name)["AB".index(domain)], models(name, split, domain)
-    azimuths = np.asarray(_records()["azimuth_degrees"], np.float32)
-    pixels = rendered(category)[chosen]  # [models, 24, 64, 64, 4]
+    angles = np.asarray(_records()["azimuth_degrees"], np.float32)
+    taken = _between(angles, azimuths)
+    angles, pixels = angles[taken], rendered(category)[chosen][:, taken]  # [models, azimuths, 64, 64, 4]
     if channels != 4:
         pixels = images.compose(pixels, background)
     pixels = pixels.reshape(-1, *pixels.shape[2:])
@@ -208,12 +223,24 @@ def _domain(name, split, domain, channels, size, background, how):
         pixels = [images.luminance(image) for image in pixels]
     found = {
         "x": np.stack([images.fit(image, size, how, background) for image in pixels]),
-        "azimuth": np.tile(azimuths, len(chosen)),
-        "model": np.repeat(np.asarray(chosen, np.int64), len(azimuths)),
+        "azimuth": np.tile(angles, len(chosen)),
+        "model": np.repeat(np.asarray(chosen, np.int64), len(angles)),
     }
     for array in found.values():
         array.flags.writeable = False
     return found
+
+
+def _between(angles, azimuths):
+    """Which of the angles [n] lie between the two of `azimuths`; () for all."""
+    if not azimuths:
+        return np.ones(len(angles), bool)
+    if len(azimuths) != 2 or not all(isinstance(x, (int, float)) for x in azimuths):
+        raise UserError(f"data.azimuths={azimuths} must be (least, greatest) in degrees, such as (-75, 75), or ()")
+    taken = (azimuths[0] <= _turned(angles)) & (_turned(angles) <= azimuths[1])
+    if not taken.any():
+        raise UserError(f"data.azimuths={azimuths} takes no view: they stand 15 degrees apart, from -180 to 165")
+    return taken
 
 
 def archive(category):
