@@ -3,19 +3,19 @@
   python -m experiments.azimuth within [--scale=cpu|gpu] [--seeds=N]
   python -m experiments.azimuth across
 
-`within` translates between two groups of models of one kind (chairs, cars, people), `across` from chairs to cars
-and from cars to people, which have nothing but orientation in common. Trains DiscoGAN, a GAN with one-way
-reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor, trained on
-real views of the target's kind, read the azimuth of the result, brightened until its background is white; its own
-error on held-out real models stands beside it. How much of the shape is kept is the overlap of silhouettes, beside
-that of other models at the same azimuth. Run again, it resumes, and skips what is finished. Of several seeds the
-figures show the one of median correlation.
+`within` translates between two groups of models of one kind (chairs, cars, faces), `across` from chairs to faces, from
+cars to faces and from chairs to cars, which have nothing but orientation in common. Views are from -75 to 75 degrees,
+as the released code takes them: over a whole turn, any turn of all objects would do as well. Trains DiscoGAN, a GAN
+with one-way reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor,
+trained on real views of the target's kind, read the azimuth of the result, brightened until its background is white;
+its own error on held-out real models stands beside it. A relation may be found the other way round, left for right:
+agreement is the correlation without its sign, errors are those of the way that was found. How much of the shape is kept
+is the overlap of silhouettes, beside that of other models at the same azimuth. Run again, it resumes, and skips what is
+finished. Of several seeds the figures show the one of median agreement.
 
-Chairs and cars are in the package; people are made by experiments.data.objects, which needs 3-D models (--package).
 Writes scores.json, scores.md, scatter.png and a picture of every pair.
 """
 
-import csv
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,28 +25,35 @@ import numpy as np
 import gan_xla
 from experiments import driver, quality
 from experiments.common import figure, median, publish, run, table
-from experiments.data import objects
-from gan_xla import images
 from gan_xla.data.sources import builtin
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.images.grids import sample_grid
 
-GROUPS = {"within": ("chairs2chairs", "cars2cars", "people2people"), "across": ("chairs2cars", "cars2people")}
+GROUPS = {
+    "within": ("chairs2chairs", "cars2cars", "faces2faces"),
+    "across": ("chairs2faces", "cars2faces", "chairs2cars"),
+}
+REACH = 75  # degrees to either side, between which objects are seen
+FIELDS = {
+    "data.source": "builtin",
+    "data.azimuths": (-REACH, REACH),
+    "data.flip": False,  # left is not right here
+    "loss.augment": ("shift", "cutout"),
+}
 SMALL = {
     "train.steps": 3000,
     "train.batch_size": 16,
     "data.image_size": 32,
-    "model.generator.width": 16,
-    "model.discriminator.width": 16,
+    "model.generator.width": 32,
+    "model.discriminator.width": 32,
 }
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 PERMUTATIONS = 100
 MEASURES = {
-    "correlation": ("circular correlation", ".2f"),
+    "agreement": ("circular correlation, either way", ".2f"),
     "rmse": ("RMSE", ".0f"),
     "mae": ("mean error", ".0f"),
     "mae_less_offset": ("less best turn", ".0f"),
-    "mae_axis": ("mod 180", ".0f"),
 }
 ABOUT = {"shape": ("silhouette's IoU with the input", ".2f"), "background": ("background, of 255", ".0f")}
 INK = 216  # a channel below is none of the white background
@@ -63,43 +70,27 @@ def measure(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         # A translation may learn to turn every object by the same angle.
         "offset": offset,
         "mae_less_offset": azimuth.mean_absolute_error(true, predicted - offset),
-        # The same where front and back count as one: a regressor of few models takes one for the other.
-        "mae_axis": azimuth.mean_absolute_error(true, predicted, period=180.0),
     }
 
 
+def either(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """`measure`, or that with the mirrored `true` where the relation is the mirrored one; "agreement" has no sign."""
+    plain = measure(true, predicted)
+    found = measure(-true, predicted) if plain["correlation"] < 0 else plain
+    return found | {"correlation": plain["correlation"], "agreement": abs(plain["correlation"])}
+
+
 def chance(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """`measure` of translations that are paired with inputs at random: the mean over permutations."""
+    """`either` of translations that are paired with inputs at random: the mean over permutations."""
     draws = np.random.default_rng(0)
-    found = [measure(true, draws.permutation(predicted)) for _ in range(PERMUTATIONS)]
+    found = [either(true, draws.permutation(predicted)) for _ in range(PERMUTATIONS)]
     return {name: float(np.mean([one[name] for one in found])) for name in MEASURES}
-
-
-def data_fields(pair: str, options: Namespace) -> dict[str, object]:
-    """The config's fields of a pair's data, which are made if they are no built-in ones."""
-    if "people" not in pair:
-        return {"data.source": "builtin", "data.name": pair}
-    a, b = pair.split("2")
-    path = options.data / pair
-    package = [] if options.package is None else ["--package", str(options.package)]
-    objects.main([*package, f"--a={a}", f"--b={b}", f"--output={path}"])
-    return {"data.source": "folder", "data.path": str(path)}
 
 
 def views(config, split: str) -> dict[str, np.ndarray]:
     """Views of both domains with their azimuths, as `builtin.views` gives them."""
     data = config.data
-    if data.source == "builtin":
-        return builtin.views(data.name, split, data.image_size, tuple(data.background))
-    with (Path(data.path) / "attributes.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    result = {}
-    for domain in "AB":
-        mine = [row for row in rows if row["path"].startswith(f"{split}{domain}/")]
-        read = (images.read(Path(data.path) / row["path"], 3, tuple(data.background)) for row in mine)
-        result[f"x_{domain}"] = np.stack([images.resize(image, data.image_size) for image in read])
-        result[f"azimuth_{domain}"] = np.array([float(row["azimuth"]) for row in mine])
-    return result
+    return builtin.views(data.name, split, data.image_size, tuple(data.background), azimuths=tuple(data.azimuths))
 
 
 def kind(pair: str, found: Mapping[str, np.ndarray], domain: str) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +104,7 @@ def judge(pair: str, config, steps: int) -> tuple[object, dict]:
     """(the predictor of azimuths of the target's kind, its own agreement on real held-out models)."""
     predictor = azimuth.fit(*kind(pair, views(config, "train"), "B"), seed=0, steps=steps)
     x, true = kind(pair, views(config, "test"), "B")
-    return predictor, measure(true, azimuth.predict(predictor, x)) | {"views": len(x)}
+    return predictor, either(true, azimuth.predict(predictor, x)) | {"views": len(x)}
 
 
 def overlap(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -142,11 +133,11 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
         level = [quality.levelled(y) for y in outputs]
         predicted = [azimuth.predict(predictor, y) for y, _ in level]
         record["runs"][method] = [
-            measure(true, angles)
+            either(true, angles)
             | {"chance": chance(true, angles), "shape": float(overlap(x, y).mean()), "background": float(edge.mean())}
             for angles, (y, edge) in zip(predicted, level)
         ]
-        middle = median([result["correlation"] for result in record["runs"][method]])
+        middle = median([result["agreement"] for result in record["runs"][method]])
         value = record["runs"][method][middle]["correlation"]
         panels[f"{pair}\n{driver.DISCOGAN[method].title}: {value:z.2f}"] = true, predicted[middle]
         columns[method] = outputs[middle][shown]
@@ -154,9 +145,10 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
 
 
 def spread(true: np.ndarray) -> np.ndarray:
-    """Rows of `SHOWN` even azimuths of the first model, and of another one."""
+    """Rows of `SHOWN` azimuths from left to right, of the first model and of another one."""
     each = len(np.unique(true))
-    rows = np.arange(0, each, each // SHOWN)[:SHOWN]
+    order = np.argsort(azimuth.difference(true[:each], 0))
+    rows = order[np.linspace(0, each - 1, SHOWN).round().astype(int)]
     return np.concatenate([rows, len(true) - each + rows])
 
 
@@ -165,20 +157,16 @@ def report(pairs: Mapping[str, Mapping]) -> str:
     rows = []
     for pair, record in pairs.items():
         for method, results in record["runs"].items():
-            best = max(result["correlation"] for result in results)
-            about = driver.cells(results, ABOUT)
-            rows.append(
-                [f"{pair}, {driver.DISCOGAN[method].title}", *driver.cells(results, MEASURES), f"{best:z.2f}", *about]
-            )
+            each = ", ".join(f"{result['correlation']:z.2f}" for result in results)
+            cells = [*driver.cells(results, MEASURES), each, *driver.cells(results, ABOUT)]
+            rows.append([f"{pair}, {driver.DISCOGAN[method].title}", *cells])
         by_chance = [result["chance"] for results in record["runs"].values() for result in results]
         means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
         rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), "", "", ""])
         own = driver.cells([record["regressor"]], MEASURES)
         rows.append([f"{pair}, real held-out and training models", *own, "", f"{record['others']:.2f}", "255"])
     titles = [title for title, _ in (MEASURES | ABOUT).values()]
-    return table(
-        ["held-out models", *titles[: len(MEASURES)], "best seed's correlation", *titles[len(MEASURES) :]], rows
-    )
+    return table(["held-out models", *titles[: len(MEASURES)], "correlation, by seed", *titles[len(MEASURES) :]], rows)
 
 
 def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], columns: int) -> None:
@@ -186,24 +174,24 @@ def scatter(path: Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], col
     rows = len(panels) // columns
     with figure(path, rows, columns, (3 * columns, 3.3 * rows), sharex=True, sharey=True) as axes:
         for ax, (title, (true, predicted)) in zip(axes, panels.items(), strict=True):
-            ax.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
-            ax.set(title=title, xlim=(-8, 360), ylim=(-8, 368), aspect="equal")
-            ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90))
+            ax.scatter(*(azimuth.difference(angles, 0) for angles in (true, predicted)), s=9, alpha=0.5, linewidths=0)
+            limits = (-REACH - 30, REACH + 30)
+            ax.set(title=title, xlim=limits, ylim=limits, aspect="equal")
+            ax.set(xticks=range(-90, 91, 45), yticks=range(-90, 91, 45))
         axes[0].figure.supxlabel("true azimuth of the input")
         axes[0].figure.supylabel("azimuth read from the translation")
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = driver.parser("azimuth", __doc__, seeds=3, data=Path("data/objects"), judge="regressor")
+    parser = driver.parser("azimuth", __doc__, seeds=5, judge="regressor")
     parser.add_argument("group", choices=GROUPS, help="which pairs of kinds")
-    parser.add_argument("--package", type=Path, help="the 3-D models, as experiments.data.objects takes them")
     return parser.parse_args(argv)
 
 
 def plan(options: Namespace) -> dict[str, dict[str, list[driver.Run]]]:
     """The runs by pair and method."""
     return {
-        pair: driver.grid(driver.DISCOGAN, SCALES[options.scale], data_fields(pair, options), options, pair)
+        pair: driver.grid(driver.DISCOGAN, SCALES[options.scale], {"data.name": pair, **FIELDS}, options, pair)
         for pair in GROUPS[options.group]
     }
 
@@ -212,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Trains, measures, prints the table and writes the results.
 
     Raises:
-      UserError: a wrong flag, 3-D models that are missing, or as `driver.train`.
+      UserError: a wrong flag, or as `driver.train`.
     """
     options = _arguments(argv)
     planned = plan(options)
