@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from experiments.common import run
-from experiments.data import emoji, faces, furniture, icons, mnist, objects, output, render
+from experiments.data import between, emoji, faces, furniture, icons, mnist, objects, output, render
 from gan_xla import images
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -377,3 +378,15 @@ def test_faces_need_anny_or_say_so(tmp_path, capsys):
     if find_spec("anny"):
         pytest.skip("anny is installed")
     assert "anny is not installed; pip install -e '.[faces]'" in refused(capsys, faces.main, f"--output={tmp_path}/out")
+
+
+def test_views_between_two_others_lie_apart_by_what_was_asked(tmp_path, monkeypatch, capsys):
+    heads = builtin.rendered("faces")[:2]
+    monkeypatch.setattr(between.builtin, "rendered", lambda category: heads)  # 60 take a while to write
+    command = [f"--output={tmp_path / 'out'}", "--apart=45"]
+    assert run(between.main, command) == 0 == run(between.main, command)
+    assert "is there already" in capsys.readouterr().out
+    for name, place in (("left", 23), ("middle", 2), ("right", 5)):  # 345, 30 and 75 degrees
+        found = images.read(tmp_path / "out" / name / "01_030.png", channels=3)
+        np.testing.assert_array_equal(found, images.compose(heads[1, place], images.WHITE))
+    assert "--apart=40: takes multiples of 15 below 180" in refused(capsys, between.main, *command[:1], "--apart=40")

@@ -86,7 +86,10 @@ def forms(data, domain=""):
     channels, path = of_domain(data, "channels", domain, 3), of_domain(data, "path", domain, "")
     parts = len(path) if isinstance(path, tuple) else 1
     if channels % parts:
-        raise UserError(f"data.channels={channels}: cannot be shared among the {parts} directories {', '.join(path)}")
+        raise UserError(
+            f"data.channels={channels}: cannot be shared among the {parts} directories {', '.join(path)}; set "
+            f"data.channels_a or data.channels_b, that of this domain, to {parts} or a multiple of it"
+        )
     more = (channels, fit, background, most, values(data)[domain], is_labels(data, domain))
     return tuple(Form(size, *more) for size in (load_size, image_size))
 
