@@ -32,7 +32,7 @@ SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 STEPS = {"cpu": (2000, 500), "gpu": (50_000, 10_000)}  # of the run that others begin with, and of these
 VARIANTS = {
     "scratch": driver.Variant("from scratch", "discogan"),
-    "init": driver.Variant(f"from a run on {BASE}", "discogan"),
+    "init": driver.Variant("fine-tuned", "discogan"),
 }
 MEASURES = {name: quality.MEASURES[name] for name in ("kd", "sharpness")}
 SHOWN = 10
@@ -80,10 +80,10 @@ def experiment(runs: Mapping[str, Sequence[driver.Run]]) -> tuple[dict, np.ndarr
     return record, sample_grid(columns, [list(columns)])
 
 
-def report(record: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+def report(record: Mapping[str, Sequence[Mapping[str, float]]], few: int) -> str:
     """The markdown table."""
     rows = [[one.title, *driver.cells(record[name], MEASURES)] for name, one in VARIANTS.items()]
-    return table(["chairs to heads", *(title for title, _ in MEASURES.values())], rows)
+    return table([f"chairs to heads, {few} training images of each", *(title for title, _ in MEASURES.values())], rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     driver.train(driver.by_seed(runs), options)
     record, picture = experiment(runs)
     found = {"scale": options.scale, "few": options.few, "results": record}
-    publish(options.output, found, report(record) + "\n", {"finetune.png": picture})
+    publish(options.output, found, report(record, options.few) + "\n", {"finetune.png": picture})
 
 
 if __name__ == "__main__":
