@@ -21,6 +21,7 @@ BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
 # Fields that not every config had then, with the values that their absence meant.
 SINCE = {
     "data.validation": None,
+    "data.azimuths": [],
     "data.pairs": "",
     "data.suffixes": [],
     "data.flip_vertical": False,
