@@ -7,7 +7,7 @@ middle/. As pairs of two modalities and their target:
 
   python -m gan_xla.main --config=configs/pix2pix.py:quick --config.data.source=folder \\
     --config.data.path_a="('data/between/left','data/between/right')" --config.data.channels_a=6 \\
-    --config.data.path_b=data/between/middle
+    --config.data.path_b=data/between/middle --config.data.flip=False
 """
 
 import argparse
