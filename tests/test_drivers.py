@@ -7,7 +7,7 @@ import pytest
 from driving import QUICK, TINY, flags, options
 
 import gan_xla
-from experiments import azimuth, driver, finetune, quality, toy
+from experiments import azimuth, driver, few, finetune, quality, toy
 from experiments.common import run
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
@@ -212,3 +212,27 @@ def test_few_images_are_trained_on_from_scratch_and_from_another_run(tmp_path, i
     record = json.loads((tmp_path / "output" / "scores.json").read_text())["results"]
     assert list(record) == ["scratch", "init"] and all(len(seeds) == 2 for seeds in record.values())
     assert len(list((tmp_path / "data" / "chairs2faces_4" / "trainB").iterdir())) == 4
+
+
+def test_few_images_are_measured_with_and_without_the_options(tmp_path, in_process, monkeypatch):
+    monkeypatch.setattr(few, "COUNTS", (4,))
+    monkeypatch.setattr(few, "TASKS", {name: few.TASKS[name] for name in ("discogan", "dcgan")})
+    monkeypatch.setattr(few.features, "load", lambda: lambda x: x[:, ::8, ::8].reshape(len(x), -1).astype(np.float32))
+    places = [f"--{name}={tmp_path / name}" for name in ("workdir", "output", "data")]
+    assert run(few.main, [*places, "--seeds=1", "--jobs=1", "--regressor_steps=2", *flags(TINY)]) == 0
+    assert len(list((tmp_path / "data" / "chairs2faces-4" / "trainA").iterdir())) == 4
+    record = json.loads((tmp_path / "output" / "scores.json").read_text())
+    assert record["discogan"]["4"]["with"][0].keys() == few.MEASURES.keys()
+    assert record["dcgan"]["4"]["without"][0].keys() == few.MEASURES.keys() - {"truth"}
+    by_kind = {one.workdir.name: gan_xla.load(one.workdir).config.loss.augment for one in in_process}
+    assert by_kind == {"without-seed0": (), "with-seed0": ("shift", "cutout", "color")}
+
+
+def test_what_discriminators_know_by_heart_shows(tmp_path, in_process):
+    """A D that sees four images again and again is surer of them than of others."""
+    data = few.prepare(tmp_path, few.TASKS["dcgan"], 4)
+    fields = {**TINY, "model.discriminator.width": 16, "train.batch_size": 4, "train.steps": 150, **few.PLAIN}
+    fields |= {"data.source": "folder", "data.path": str(data), "data.image_size": 16}
+    one = driver.Run("dcgan:quick", fields, tmp_path / "run")
+    driver.train([one], options(tmp_path, "--jobs=1"))
+    assert few.by_heart(one) > 0.1
