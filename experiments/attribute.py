@@ -29,7 +29,7 @@ from gan_xla.images.grids import sample_grid
 
 VENDORS = ("noto", "twemoji", "fluent-emoji-flat")
 TONES = {"A": "light", "B": "dark"}
-SMALL = {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
+SMALL = driver.FORMER_QUICK | {"train.steps": 2000, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 SAME = 8  # of 255: what two true pictures may differ by where the attribute is not
 SHOWN = 10

@@ -31,7 +31,7 @@ from gan_xla.evaluation.metrics.similarity import l1
 from gan_xla.images.grids import sample_grid
 from gan_xla.inference.model import Model
 
-SMALL = {"train.steps": 1500, "optimizer.gen.ema_decay": 0.99}
+SMALL = driver.FORMER_QUICK | {"train.steps": 1500, "optimizer.gen.ema_decay": 0.99}
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 HUES = 12  # bins of the colour circle
 VIVID = 48  # of 255, from the largest to the smallest channel: less is grey

@@ -60,6 +60,16 @@ class Scale(NamedTuple):
 
 
 PAPER = Scale("", {})
+# What `discogan:quick` was before it showed chairs that turn into faces; pages that say so were made with it.
+FORMER_QUICK = {
+    "data.azimuths": (),
+    "data.flip": True,
+    "loss.augment": (),
+    "optimizer.gen.ema_decay": 0.0,
+    "optimizer.gen.ema_warmup": 0.0,
+    "train.batch_size": 16,
+}
+UNSCORED = {"train.evaluate_every": 0}  # experiments measure for themselves
 JUDGES = {"classifier": 1500, "regressor": 800}  # training steps of a judge of real images
 
 
@@ -144,7 +154,7 @@ def grid(
         name: [
             Run(
                 variant.config + scale.suffix,
-                {**scale.fields, **fields, **variant.fields, **asked, "seed": seed},
+                {**UNSCORED, **scale.fields, **fields, **variant.fields, **asked, "seed": seed},
                 options.workdir / folder / f"{name}-seed{seed}",
             )
             for seed in range(options.seeds)

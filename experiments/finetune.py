@@ -22,8 +22,7 @@ from gan_xla.evaluation import features
 from gan_xla.images.grids import sample_grid
 
 BASE, PAIR = "chairs2cars", "chairs2faces"
-SMALL = {
-    "train.batch_size": 16,
+SMALL = driver.FORMER_QUICK | {
     "data.image_size": 32,
     "model.generator.width": 16,
     "model.discriminator.width": 16,

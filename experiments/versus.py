@@ -34,7 +34,7 @@ IDENTITY = {"identity": Variant("CycleGAN with identity loss", "cyclegan", {"los
 # Of one size and on as many images, each with the rest of its own recipe.
 SMALL = {"data.image_size": 32, "data.load_size": 36, "data.flip": True, "optimizer.gen.ema_decay": 0.99}
 OWN = {
-    "discogan": {"train.steps": 1250},  # of batches of 16
+    "discogan": driver.FORMER_QUICK | {"optimizer.gen.ema_decay": 0.99, "train.steps": 1250},
     "cyclegan": {"train.steps": 5000, "model.generator.width": 16, "model.discriminator.width": 16},  # of 4
 }
 SHAPE = {"correlation": ("azimuth's correlation", ".2f"), "mae": ("azimuth's mean error", ".0f")}

@@ -160,3 +160,19 @@ def test_a_config_json_of_a_stranger_is_refused_in_one_line(content, message, tm
     with pytest.raises(UserError, match=message) as caught:
         gan_xla.load(tmp_path)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "overrides, expected",
+    [
+        ((), ("azimuth", 3000, 0.0)),
+        (("config.data.name=cars2faces",), ("azimuth", 3000, 0.0)),
+        (("config.data.name=edges2objects",), ("", 0, None)),
+        (("config.data.source=folder", "config.data.path=there"), ("", 0, None)),
+        (("config.data.source=folder", "config.train.score=kid", "config.train.evaluate_every=5"), ("kid", 5, None)),
+        (("config.data.source=folder", "config.data.validation=0.1"), ("", 0, 0.1)),
+    ],
+)
+def test_a_recipe_of_images_that_turn_takes_no_azimuths_of_others(overrides, expected):
+    config = settings.load("discogan:quick", *overrides)
+    assert (config.train.score, config.train.evaluate_every, config.data.validation) == expected

@@ -19,6 +19,7 @@ from etils import epath
 from ml_collections import config_flags
 
 import gan_xla
+from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 from gan_xla.run import compat, limits
 
@@ -27,6 +28,9 @@ FOUND = (
     "validation",
     *(f"{name}{end}" for name in ("dtype", "range", "channels", "palette") for end in ("", "_a", "_b")),
 )
+
+# What a recipe sets to take scores by azimuth, and what is usual.
+AZIMUTH = (("train", "score", ""), ("train", "evaluate_every", 0), ("data", "validation", None))
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
 SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
@@ -93,16 +97,27 @@ def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
     if rest[1:]:
         raise UserError(f"unexpected argument {rest[1]!r}; flags begin with --")
     if values["config"].present:
-        _prefer(values.config, {found[1] for found in map(_OVERRIDE.match, argv) if found})
+        _prefer(values.config, {found[1] for found in map(_OVERRIDE.match, argv) if found}, argv)
     limits.check(fields)
     return values
 
 
-def _prefer(config: ml_collections.ConfigDict, given: set[str]) -> None:
-    """A length of training that the user gives counts in place of the other one that the config file sets."""
+def _prefer(config: ml_collections.ConfigDict, given: set[str], argv: Sequence[str]) -> None:
+    """What the user gives counts in place of what the config file sets and what does not go with it.
+
+    A length of training takes the place of the other one. On data of which nobody knows the azimuths, a recipe of data
+    that turn takes no scores by them.
+    """
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if f"train.{one}" in given and f"train.{other}" not in given and config.train.get(one):
             config.train[other] = 0
+    if given & {"data.source", "data.name"} and not builtin.turns(config.data):
+        spec = next(arg.partition("=")[2] for arg in argv if re.match("--?config=", arg))
+        recipe = _run(spec)
+        if recipe.train.get("score") == "azimuth" and builtin.turns(recipe.data):
+            for section, field, usual in AZIMUTH:
+                if f"{section}.{field}" not in given:
+                    config[section][field] = usual
 
 
 def _explained(error: Exception, argv: Sequence[str]) -> UserError:

@@ -37,7 +37,8 @@ class Scorer:
             self._suite = Suite(config, dataset.for_scores, num=IMAGES, most=IMAGES, **wanted)
         except UserError as error:
             raise UserError(
-                f"train.score={self._metric!r}, every {config.train.evaluate_every} steps: {error}"
+                f"train.score={self._metric!r}, every {config.train.evaluate_every} steps: {error}; "
+                "train.evaluate_every=0 takes no scores"
             ) from error
         (self._metric,) = self._suite.metrics
 

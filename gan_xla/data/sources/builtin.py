@@ -108,6 +108,11 @@ def load(data):
     return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
 
 
+def turns(data):
+    """Whether a config's `data` section is of images whose azimuths are known."""
+    return field(data, "source") == "builtin" and set(field(data, "name", "").split("2")) <= ARCHIVES.keys()
+
+
 def _count(part):
     sides = [(len(part[f"model_{domain}"]), len(np.unique(part[f"model_{domain}"]))) for domain in "AB"]
     return "{} + {} views of {} + {} models".format(*(number for pair in zip(*sides) for number in pair))
