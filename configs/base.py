@@ -208,6 +208,9 @@ TRAIN = dict(
     epochs=0,  # times that all images are shown, in place of steps
     batch_size=64,  # images of all devices together
     pool_size=Of("cyclegan", 50),  # made images that are kept for D to see again; 0: it sees the newest alone
+    # stepwise: all samples of a batch draw from what the pool was before the step; sequential: each draws from what the
+    # one before has left, as all did before 0.2.0; "": as the run began, and stepwise where it begins.
+    pool=Of("cyclegan", ""),
     checkpoint_every=1000,  # steps; the newest three checkpoints stay
     keep_every=0,  # steps; these checkpoints stay too; 0 for none
     evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never

@@ -153,6 +153,7 @@ class Gan:
       value_range: range of the networks' images; None for data that are not images.
       pool: shapes [size, h, w, c] of the history of fakes that the discriminators are shown from, by the names of
         these fakes; or None for the newest alone.
+      sequential_pool: whether the samples of a batch draw from it in turn; else all from what it was before the step.
       size_multiple: image sizes that the generators take, as multiples; None: the training
         size alone.
       labels: the label vectors that the method knows, or None.
@@ -179,6 +180,7 @@ class Gan:
     latent: int = 0
     draws: tuple[str, ...] = ("x",)
     pool: dict[str, tuple[int, ...]] | None = None
+    sequential_pool: bool = False
     preview: Callable | None = None
     labels: LabelSpace | None = None
     habit: Habit = USUAL

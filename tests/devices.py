@@ -28,15 +28,23 @@ CASES = {
     "gradient_penalty": dict(config="stargan", turns=("dg",)),
     # Groups of the minibatch standard deviation; a mean over all devices tells how well D is fooled.
     "progressive": dict(config="pggan", turns=("d+g",), ema_decay=0.9),
-    # The pool sees the samples of all devices, in their order; it is full in the second step.
+    # The pool sees the samples of all devices, in their order; it is full in the second step, or in the first.
     # Batch norm, because biases before an instance norm move by what Adam makes of rounding.
     "pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16)),
+    "small_pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16), pool_size=6),
+    "sequential_pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16), pool="sequential"),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 
 
 def configure(
-    config: str, turns: tuple[str, ...], size: images.Size = SIZE, norm: str = "", ema_decay: float = 0.0
+    config: str,
+    turns: tuple[str, ...],
+    size: images.Size = SIZE,
+    norm: str = "",
+    ema_decay: float = 0.0,
+    pool_size: int = 20,
+    pool: str = "",
 ) -> ConfigDict:
     """A tiny form of a shipped config; `norm` replaces the kind that it normalises by."""
     config = settings.load(config)
@@ -51,7 +59,7 @@ def configure(
     if config.loss.get("feature_layers"):
         config.loss.feature_layers = (0, 1)
     if config.train.get("pool_size"):
-        config.train.pool_size = 20
+        config.train.update(pool_size=pool_size, pool=pool)
     return config
 
 

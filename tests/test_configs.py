@@ -53,6 +53,7 @@ SINCE = {
     "loss.penalty": "none",
     "loss.penalty_weight": 10.0,
     "optimizer.gen.ema_warmup": 0.0,
+    "train.pool": "",
     "train.patience": 0,
     "train.wandb": "",
     "optimizer.decay_start": 0.5,

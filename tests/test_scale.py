@@ -85,6 +85,32 @@ def test_a_mapped_function_of_four_devices_is_counted():
     assert syncs == 6 and moved == {"all-gather": [1, 4 * 4 * 6 * 7]}
 
 
+POOLED = """
+import json, jax, jax.numpy as jnp
+from experiments.benchmarks.collectives import traffic
+from gan_xla.contract import Ctx
+from gan_xla.run import image_pool
+
+def step(pool, fakes, index):
+    return image_pool.query(pool, {"x_AB": fakes}, Ctx(jax.random.key(0), 0, index), "batch")
+
+mapped = jax.pmap(step, axis_name="batch", in_axes=(None, 0, 0), out_axes=(0, None))
+pool, found = image_pool.create({"x_AB": (6, 3, 5, 7)}), []
+for n in (1, 2):
+    compiled = mapped.lower(pool, jnp.ones((4, n, 3, 5, 7)), jnp.arange(4 * n).reshape(4, n)).compile()
+    found.append(traffic(compiled.as_text(), set()))
+print(json.dumps(found))
+"""
+
+
+def test_the_image_pool_moves_a_fake_for_each_sample_or_place_whichever_are_fewer():
+    env = {**ENV, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    out = subprocess.run([sys.executable, "-c", POOLED], cwd=ROOT, env=env, text=True, capture_output=True)
+    assert out.returncode == 0, out.stderr
+    found = [Traffic(*counts) for counts in json.loads(out.stdout)]
+    assert [(x.other, x.reduces, x.moved) for x in found] == [(count * 4 * 3 * 5 * 7, 1, {}) for count in (4, 6)]
+
+
 TINY = [f"--set={field}" for field in ("model.generator.width=4", "model.discriminator.width=4", "data.image_size=16")]
 
 
@@ -105,27 +131,29 @@ def test_the_step_reduces_every_gradient_once_and_little_else(tmp_path):
 
 
 def test_projection_follows_its_formula():
-    moved = Traffic(50_000_000, 1_000_000, 40, 0, 12, 10, {"all-gather": (1, 0)})
-    work = scale.Work(394e9, 50_000_000, moved, 1_000_000)
-    compute, update, draw = 394e9 / 0.2 / 197e12, 8 * 50e6 / 819e9, 7 * 1e6 / 819e9
+    moved = Traffic(50_000_000, 1_000_000, 40, 2_000_000, 12, 10, {})
+    work = scale.Work(394e9, 50_000_000, moved, 1_000_000, 5_000_000)
+    compute, update = 394e9 / 0.2 / 197e12, 8 * 50e6 / 819e9
+    # 16 fakes of a megabyte, of which 5 have a place; alone, its own one.
+    pool, own = (3 + 4 * 5 + 2 * 5) * 1e6 / 819e9, (3 + 4 + 2 * 5) * 1e6 / 819e9
     # A 4 x 4 torus: 4 hops to the farthest chip, 8 there and back.
     syncs = 2 * 15 / 16 * 1e6 / 100e9 + 10 * 8e-6
     gradients = 2 * 15 / 16 * 50_000_040 / 100e9 + 2 * 8e-6
-    gather = 15e6 / 100e9 + 4e-6
+    images = 2 * 15 / 16 * 5e6 / 100e9
     plain, hidden = scale.project(work, 0.2, False, chips=16), scale.project(work, 0.2, True, chips=16)
-    step = compute + update + 16 * draw + syncs + gradients + gather
-    expected = (step, (syncs + gradients) / step, (16 * draw + gather) / step, (compute + update + draw) / step)
+    step = compute + update + pool + syncs + gradients + images
+    expected = (step, (syncs + gradients) / step, (pool + images) / step, (compute + update + own) / step)
     assert plain == pytest.approx(expected)
-    assert hidden.step_s == pytest.approx(step - gradients - gather)  # 10 ms of computation hide 1.2 ms
+    assert hidden.step_s == pytest.approx(step - gradients - images)  # 10 ms of computation hide 1.1 ms
     assert hidden.reducing == pytest.approx(syncs / hidden.step_s)
     busy = scale.project(work._replace(flops=19.7e9), 0.2, True, chips=16)  # 0.5 ms hide less
-    assert busy.step_s == pytest.approx(update + 16 * draw + syncs + gradients + gather)
+    assert busy.step_s == pytest.approx(update + pool + syncs + gradients + images)
 
 
 def test_a_chip_alone_waits_for_nobody():
-    moved = Traffic(8, 8, 8, 8, 4, 1, {"all-gather": (2, 8)})
+    moved = Traffic(8, 8, 8, 8, 4, 1, {})
     for overlap in (False, True):
-        assert scale.project(scale.Work(1e12, 8, moved, 8), 0.4, overlap, chips=1).efficiency == 1
+        assert scale.project(scale.Work(1e12, 8, moved, 8, 80), 0.4, overlap, chips=1).efficiency == 1
 
 
 @pytest.mark.parametrize(

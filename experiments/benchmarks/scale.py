@@ -181,18 +181,21 @@ def measure(job: Job, places: Sequence[tuple[int, int]], steps: int) -> list[dic
 # Projecting.
 
 PEAK, HBM, ICI, HOP = 197e12, 819e9, 100e9, 1e-6  # a TPU v5e chip: bf16 FLOP/s, bytes/s, bytes/s sent, seconds
-ADAM, DRAW = 8, 7  # times that a parameter, and a fake that enters the image pool, pass through HBM
+# Times that these pass through HBM: a parameter, a fake in the place of which one is shown, one that is moved to be
+# stored in the image pool, and the whole pool.
+ADAM, DRAW, MOVE, POOL = 8, 3, 4, 2
 
 CASES = (("discogan", 64, 32), ("cyclegan", 256, 1), ("cyclegan", 256, 8))  # pixels, batch for each chip
 
 
 class Work(NamedTuple):
-    """What a step asks of one chip: operations, bytes of parameters, traffic, bytes gathered from each chip."""
+    """What a step asks of one chip: operations, bytes of parameters, traffic, bytes of its fakes and of their pool."""
 
     flops: float
     parameters: int
     traffic: Traffic
-    gathered: float
+    fakes: int
+    pool: int
 
 
 class Projection(NamedTuple):
@@ -210,34 +213,38 @@ def project(work: Work, fraction: float, overlap: bool, chips: int = 256) -> Pro
     Args:
       work: of one chip.
       fraction: of peak speed that computation reaches.
-      overlap: whether gradients and gathered images travel while the chip computes; batch norm always waits.
+      overlap: whether gradients and images travel while the chip computes; batch norm always waits.
       chips: a square number.
     """
     # Rings in both dimensions and both ways: the farthest piece goes half of each, and sums come back.
-    gather_latency = 2 * (math.isqrt(chips) // 2) * HOP
+    latency = 4 * (math.isqrt(chips) // 2) * HOP
     moved, share = work.traffic, (chips - 1) / chips
 
     def reducing(size: int, count: int) -> float:
-        return 2 * share * size / ICI + 2 * gather_latency * count
+        return 2 * share * size / ICI + latency * count
 
-    compute, update, draw = work.flops / fraction / PEAK, ADAM * work.parameters / HBM, DRAW * work.gathered / HBM
+    def passing(chips: int) -> float:
+        return (DRAW * work.fakes + MOVE * min(chips * work.fakes, work.pool) + POOL * work.pool) / HBM
+
+    compute, update = work.flops / fraction / PEAK, ADAM * work.parameters / HBM
     syncs = reducing(moved.statistics, moved.syncs)
-    gradients = reducing(moved.reduced - moved.statistics, moved.reduces - moved.syncs)
-    gather = (chips - 1) * work.gathered / ICI + gather_latency * moved.moved.get("all-gather", (0, 0))[0]
-    visible = 1 - min(1, compute / (gradients + gather)) if overlap and chips > 1 else 1
-    gradients, gather = visible * gradients, visible * gather
-    step = compute + update + chips * draw + syncs + gradients + gather
-    alone = compute + update + draw
-    return Projection(step, (syncs + gradients) / step, (chips * draw + gather) / step, alone / step)
+    gradients = reducing(moved.gradients + moved.scalars, moved.reduces - moved.syncs)
+    images = reducing(min(chips * work.fakes, work.pool), 0)  # with the gradients
+    visible = 1 - min(1, compute / (gradients + images)) if overlap and chips > 1 else 1
+    gradients, images = visible * gradients, visible * images
+    step = compute + update + passing(chips) + syncs + gradients + images
+    alone = compute + update + passing(1)
+    return Projection(step, (syncs + gradients) / step, (passing(chips) + images) / step, alone / step)
 
 
 def _work(spec: str, size: int, batch_size: int) -> Work:
-    """Counted in the program of two simulated devices with one sample each; more change only what is gathered."""
+    """Counted in the program of two simulated devices with one sample each; more change only the fakes that move."""
     job = Job(spec, (f"data.image_size={size}",), 2)
     counts = measure(job, [(2, 1)], 0)[0]
     moved = Traffic(**{field: counts[field] for field in Traffic._fields})
-    gathered = moved.moved.get("all-gather", (0, 0))[1] / 2 * batch_size
-    return Work(job._replace(batch_size=batch_size).flops(), counts["minimum"], moved, gathered)
+    fakes, places = moved.other // 2, job.build(None)[0].train.get("pool_size", 0)
+    flops = job._replace(batch_size=batch_size).flops()
+    return Work(flops, counts["minimum"], moved, fakes * batch_size, fakes * places)
 
 
 def projections() -> str:

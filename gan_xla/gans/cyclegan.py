@@ -48,7 +48,8 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     `lambda_A` and `lambda_B` (weights of the cycle losses of A and B; 0 for the ablations:
     without lambda_B forward, without lambda_A backward, without both GAN alone, without
     gan_weight cycle alone), `lambda_identity` (times lambda_A or lambda_B), `disc_weight`, `penalty`
-    and `penalty_weight` (see `losses.penalty`), `augment` (see `views`); `config.train.pool_size`, 0 for none.
+    and `penalty_weight` (see `losses.penalty`), `augment` (see `views`). `config.train`: `pool_size`, 0 for none, and
+    `pool` (stepwise or sequential, see `run.image_pool`).
 
     Raises:
       UserError: unknown names or values in `config.model` or `config.loss`.
@@ -78,4 +79,5 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         value_range=value_range,
         size_multiple=generator.size_multiple,
         pool=pool if pool_size else None,
+        sequential_pool=config.train.pool == "sequential",
     )

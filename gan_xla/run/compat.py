@@ -44,5 +44,7 @@ def upgraded(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
     with full.unlocked(), full.ignore_type():
         full.data.validation = 0.0  # scores were taken on test images
         full.data.dtype = "uint8"  # what had more bits was scaled down
+        if "pool" in full.train:
+            full.train.pool = "sequential"  # there was no other form
         full.update(config)
     return full

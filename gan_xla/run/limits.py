@@ -13,6 +13,7 @@ FINITE = 3e38  # in float32
 STEPS = 2**31 - 1  # in int32
 TURNS = ("d", "g", "dg", "gd", "d+g")
 DTYPES = ("float32", "bfloat16")
+POOLS = ("stepwise", "sequential")
 NONFINITE = ("stop", "skip", "rollback")  # of gan_xla.training.train
 
 
@@ -118,6 +119,7 @@ RULES = {
     "train.steps_per_call": COUNT,
     "train.num_seeds": COUNT,
     "train.accumulate": COUNT,
+    "train.pool": Rule(lambda form: form in ("", *POOLS), f"one of {', '.join(POOLS)}, or '' for the run's own"),
     "train.dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
     "train.max_rollbacks": COUNT,
     "train.nonfinite": Rule(lambda policy: policy in NONFINITE, f"one of {', '.join(NONFINITE)}"),

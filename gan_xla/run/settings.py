@@ -23,11 +23,14 @@ from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 from gan_xla.run import compat, limits
 
-# Fields of `data` that reading the data makes known; a run keeps what it began with.
-FOUND = (
-    "validation",
-    *(f"{name}{end}" for name in ("dtype", "range", "channels", "palette") for end in ("", "_a", "_b")),
-)
+# Fields that a run keeps as it began where they are not set: what reading the data makes known, and how it was then.
+KEPT = {
+    "data": (
+        "validation",
+        *(f"{name}{end}" for name in ("dtype", "range", "channels", "palette") for end in ("", "_a", "_b")),
+    ),
+    "train": ("pool",),
+}
 
 # What a recipe sets to take scores by azimuth, and what is usual.
 AZIMUTH = (("train", "score", ""), ("train", "evaluate_every", 0), ("data", "validation", None))
@@ -197,6 +200,8 @@ def resolve(
         if isinstance(size := config.data.get(name), tuple) and len(set(size)) == 1:
             config.data[name] = size[0]
     train = config.train
+    if train.get("pool") == "":
+        train.pool = limits.POOLS[0]
     limits.check(flat(config.to_dict()))
     if train.epochs and train.steps:
         raise UserError(f"train.steps={train.steps} and train.epochs={train.epochs} are both set; set one of them to 0")
@@ -245,18 +250,18 @@ def _with_tuples(x: Any) -> Any:
 
 
 def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_collections.ConfigDict:
-    """A copy in which what the data say, where it is not set, is that of the run in `workdir`, if there is one.
+    """A copy in which fields of `KEPT` that are not set are those of the run in `workdir`, if there is one.
 
     Raises:
       UserError: as `read`.
     """
     config = config.copy_and_resolve_references()
     if (epath.Path(workdir) / "config.json").exists():
-        old = read(workdir).data
-        for name in FOUND:
-            if config.data.get(name) in (None, "", ()) and old.get(name) not in (None, "", ()):
+        old = read(workdir)
+        for section, name in ((section, name) for section, names in KEPT.items() for name in names):
+            if config[section].get(name) in (None, "", ()) and old[section].get(name) not in (None, "", ()):
                 with config.unlocked():  # a newcomer's method may not have the fields of domains
-                    config.data[name] = old[name]
+                    config[section][name] = old[section][name]
     return config
 
 

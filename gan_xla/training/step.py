@@ -147,7 +147,7 @@ def _play(
     if "d" in turn:
         judged = {name: shown.fakes[name] for name in gan.judged}
         if pool is not None:
-            judged, pool = image_pool.query(pool, judged, ctx, axis_name)
+            judged, pool = image_pool.query(pool, judged, ctx, axis_name, gan.sequential_pool)
         result = shown.disc(disc, judged)
         disc, logs, ok = _learn("D", disc, optimizer.disc, result, ctx, axis_name)
         pool, skipped = _where(ok, pool, state.pool), skipped + ~ok
