@@ -41,11 +41,9 @@ FIELDS = {
     "loss.augment": ("shift", "cutout"),
 }
 SMALL = {
-    "train.steps": 3000,
-    "train.batch_size": 16,
-    "data.image_size": 32,
-    "model.generator.width": 32,
-    "model.discriminator.width": 32,
+    "train.steps": 2000,
+    "model.generator.width": 16,
+    "model.discriminator.width": 16,
 }
 SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
 PERMUTATIONS = 100
