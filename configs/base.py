@@ -107,8 +107,11 @@ GENERATOR = dict(
     # Share of the values set to 0, of the layers that have dropout.
     dropout=Of("unet_discogan unet_pix2pix", 0.5, resnet=0.0),
     norm=Of("resnet unet_discogan", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
-    # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards.
+    # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards. blur: bilinear, and
+    # a convolution.
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
+    antialias=Of("resnet", False),  # blur before every second pixel is taken, in place of strided convolutions
+    initial=Of("resnet", "normal"),  # weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
@@ -130,6 +133,8 @@ DISCRIMINATOR = dict(
     spectral_norm=Of(
         "dcgan encoder_decoder patch_discogan patchgan", False
     ),  # divide kernels by their largest singular values
+    antialias=Of("patchgan", False),  # as the generator's
+    initial=Of("patchgan", "normal"),  # as the generator's
     judges=Of("patchgan", "patches"),  # patches (a logit each), mean (of these), image (one logit of the whole map)
 )
 

@@ -47,6 +47,10 @@ SINCE = {
     "model.generator.levels": None,
     "model.generator.norm": "instance",
     "model.generator.output": "linear",
+    "model.generator.antialias": False,
+    "model.generator.initial": "normal",
+    "model.discriminator.antialias": False,
+    "model.discriminator.initial": "normal",
     "model.discriminator.norm": {"patch_discogan": "instance", "encoder_decoder": "batch"},  # by network
     "model.discriminator.spectral_norm": False,
     "loss.augment": [],
