@@ -14,7 +14,8 @@ mirroring.
 :fast: FastCUT, with less memory and time a step: `loss.lambda_X=10`, `loss.lambda_Y=0`, `loss.flip_equivariance=True`,
 200 epochs, the learning rate constant for 150.
 
-:quick: chairs2cars at 32x32, 3 blocks, width 32, discriminator of 16x16 patches, 2000 steps of batch 4.
+:quick: chairs2cars at 32x32, 3 blocks, width 32, discriminator of 16x16 patches, F of width 64 at 64 places, 2000 steps
+of batch 4.
 """
 
 import ml_collections
@@ -39,8 +40,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         ),
         quick=dict(
             data=dict(source="builtin", image_size=32, load_size=36),
-            model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=1)),
-            loss=dict(nce_layers=(0, 1, 2, 3, 4)),
+            model=dict(projection=64, generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=1)),
+            loss=dict(nce_layers=(0, 1, 2, 3, 4), patches=64),
             train=dict(steps=2000, epochs=0, batch_size=4),
         ),
         tiny=dict(

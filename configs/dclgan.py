@@ -9,7 +9,8 @@ both downsampling convolutions and residual blocks 1 and 5, temperature 0.07; L1
 pool; D first; Adam 2e-4, batch 1, 400 epochs, the learning rate constant for the first half, then linear to zero;
 resize to 286, random crop to 256, mirroring.
 
-:quick: chairs2cars at 32x32, 3 blocks, width 32, discriminators of 16x16 patches, 2000 steps of batch 4.
+:quick: chairs2cars at 32x32, 3 blocks, width 32, discriminators of 16x16 patches, each F of width 64 at 64 places, 2000
+steps of batch 4.
 """
 
 import ml_collections
@@ -29,8 +30,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         variant,
         quick=dict(
             data=dict(source="builtin", image_size=32, load_size=36),
-            model=dict(generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=1)),
-            loss=dict(nce_layers=(1, 2, 3, 4)),
+            model=dict(projection=64, generator=dict(width=32, blocks=3), discriminator=dict(width=32, layers=1)),
+            loss=dict(nce_layers=(1, 2, 3, 4), patches=64),
             train=dict(steps=2000, epochs=0, batch_size=4),
         ),
         tiny=dict(

@@ -1,6 +1,7 @@
 """Pieces that several networks share: normalisation, dropout, output ranges."""
 
 import math
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -116,21 +117,24 @@ def halve_blurred(x: Array) -> Array:
     """[n, h, w, c] -> [n, h/2, w/2, c], rounded up: every second pixel, blurred by [1, 2, 1] each way before.
 
     Against aliases of what is finer than the pixels that are left (Zhang 2019, Making Convolutional Networks
-    Shift-Invariant Again); sums of slices, because the gradients of a convolution by channels are slow (jax#13800).
+    Shift-Invariant Again). Sums of slices, because the gradients of a convolution by channels are slow (jax#13800).
     """
+    sides = x.shape[1:3]
     x = reflect(x, 1)
-    x = (x[:, :-2:2] + 2 * x[:, 1:-1:2] + x[:, 2::2]) / 4
-    return (x[:, :, :-2:2] + 2 * x[:, :, 1:-1:2] + x[:, :, 2::2]) / 4
+    for axis, length in enumerate(sides, 1):
+        before, at, after = (jax.lax.slice_in_dim(x, i, i + length, 2, axis) for i in range(3))
+        x = (before + 2 * at + after) / 4
+    return x
 
 
 def double_blurred(x: Array) -> Array:
     """[n, h, w, c] -> [n, 2h, 2w, c], zeros in between blurred by [1, 3, 3, 1] each way: bilinear interpolation."""
     for axis in (1, 2):
-        edges = [(int(i == axis),) * 2 for i in range(4)]
-        padded = jnp.pad(x, edges, mode="edge")
-        before, after = (jax.lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in (0, 2))
-        pairs = jnp.stack([3 * x + before, 3 * x + after], axis + 1) / 4
-        x = pairs.reshape(*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
+        length, part = x.shape[axis], partial(jax.lax.slice_in_dim, x, axis=axis)
+        before = jnp.concatenate([part(0, 1), part(0, length - 1)], axis)
+        after = jnp.concatenate([part(1, length), part(length - 1, length)], axis)
+        pairs = [jnp.expand_dims(3 * x + beside, axis + 1) / 4 for beside in (before, after)]
+        x = jnp.concatenate(pairs, axis + 1).reshape(*x.shape[:axis], 2 * length, *x.shape[axis + 1 :])
     return x
 
 
