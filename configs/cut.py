@@ -15,7 +15,8 @@ mirroring.
 200 epochs, the learning rate constant for 150.
 
 :quick: chairs2cars at 32x32, 3 blocks, width 32, discriminator of 16x16 patches, F of width 64 at 64 places, 2000 steps
-of batch 4.
+of batch 4. Chairs become bodies of cars where they stand, seen from the same side, with legs that fade; their colours
+are not kept.
 """
 
 import ml_collections
