@@ -27,7 +27,7 @@ class Open(NamedTuple):
     value: Any
 
 
-PAIRED = "discogan cyclegan pix2pix"  # methods of two domains, which may differ
+PAIRED = "discogan cyclegan pix2pix cut dclgan"  # methods of two domains, which may differ
 
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
@@ -107,8 +107,11 @@ GENERATOR = dict(
     # Share of the values set to 0, of the layers that have dropout.
     dropout=Of("unet_discogan unet_pix2pix", 0.5, resnet=0.0),
     norm=Of("resnet unet_discogan", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
-    # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards.
+    # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards. blur: bilinear, and
+    # a convolution.
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
+    antialias=Of("resnet", False),  # blur before every second pixel is taken, in place of strided convolutions
+    initial=Of("resnet", "normal"),  # weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
@@ -130,26 +133,29 @@ DISCRIMINATOR = dict(
     spectral_norm=Of(
         "dcgan encoder_decoder patch_discogan patchgan", False
     ),  # divide kernels by their largest singular values
+    antialias=Of("patchgan", False),  # as the generator's
+    initial=Of("patchgan", "normal"),  # as the generator's
     judges=Of("patchgan", "patches"),  # patches (a logit each), mean (of these), image (one logit of the whole map)
 )
 
 MODEL = dict(
     latent=Of("gan cgan", 100, pggan=512),  # dimensions of the noise
     direction=Of("pix2pix", "AtoB"),  # AtoB or BtoA
+    projection=Of("cut dclgan", 256),  # features that each perceptron F makes of an activation of the generator's
 )
 
 LOSS = dict(
     objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
     # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
-    adversarial=Of("discogan gan cgan pix2pix", "log", cyclegan="lsgan", stargan="wgan"),
+    adversarial=Of("discogan gan cgan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
-    disc_weight=Of("discogan", 1.0, cyclegan=0.5, pix2pix=0.5),  # of D's loss of each domain
+    disc_weight=Of("cyclegan pix2pix cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan", ()),
+    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
-    penalty=Of("discogan cyclegan pix2pix gan cgan", "none"),
-    penalty_weight=Of("discogan cyclegan pix2pix gan cgan", 10.0),  # weight of that
+    penalty=Of("discogan cyclegan pix2pix gan cgan cut dclgan", "none"),
+    penalty_weight=Of("discogan cyclegan pix2pix gan cgan cut dclgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
@@ -164,8 +170,16 @@ LOSS = dict(
     lambda_B=Of("cyclegan", 10.0),  # weight of the cycle B to A to B; 0 leaves it out
     lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
     lambda_rec=Of("stargan", 10.0),  # weight of the L1 reconstruction
+    lambda_X=Of("cut", 1.0),  # weight of PatchNCE of translations; 0 leaves it out
+    lambda_Y=Of("cut", 1.0),  # weight of PatchNCE of what G makes of B, which is to stay; 0 leaves it out
+    lambda_nce=Of("dclgan", 2.0),  # weight of PatchNCE of each direction
+    # Numbers of G's activations that PatchNCE compares, from 0; of resnet the image, 2 convolutions down, the blocks.
+    nce_layers=Of("cut", (0, 1, 2, 3, 7), dclgan=(1, 2, 3, 7)),
+    patches=Of("cut dclgan", 256),  # places of each activation that are told from each other
+    temperature=Of("cut dclgan", 0.07),  # by which their likeness is divided
+    flip_equivariance=Of("cut", False),  # G sees half of the images mirrored, and its features are mirrored back
     # Weight of the identity loss, which keeps colours, times lambda_A and lambda_B, or lambda_rec; 0 leaves it out.
-    lambda_identity=Of("cyclegan stargan", 0.0),
+    lambda_identity=Of("cyclegan stargan", 0.0, dclgan=1.0),
     label_weight=Of("pggan", 1.0),  # of AC-GAN's classification, where there are data.labels
 )
 

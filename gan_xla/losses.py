@@ -1,4 +1,4 @@
-"""Loss functions: adversarial, reconstruction, feature matching.
+"""Loss functions: adversarial, reconstruction, feature matching, contrastive, classification.
 
 Each returns the mean over the samples that this device holds, so that the mean over the
 devices is the loss of the global batch; where a loss is not a mean over samples it says so
@@ -254,6 +254,24 @@ def feature_matching(real: Sequence[Array], fake: Sequence[Array], axis_name: st
         return x if axis_name is None else jax.lax.pmean(x, axis_name)
 
     return sum(jnp.mean(jnp.square(mean(r) - mean(f))) for r, f in zip(real, fake, strict=True))
+
+
+def patch_nce(queries: Sequence[Array], keys: Sequence[Array], temperature: float) -> Array:
+    """-log of what a query's own key has of exp(query key / temperature) over all keys of its image; mean over layers.
+
+    Args:
+      queries, keys: of each layer [n, places, d], of length 1 each; the key of a query is at the same place.
+      temperature: tau.
+    References:
+      Park et al. 2020 (CUT), equations 2 and 3, whose sums over layers and places are means in the authors' code.
+    """
+
+    def layer(query, key):
+        similarity = jnp.einsum("npd,nqd->npq", query, key) / temperature
+        own = jnp.diagonal(similarity, axis1=1, axis2=2)
+        return jnp.mean(jax.nn.logsumexp(similarity, axis=-1) - own)
+
+    return sum(map(layer, queries, keys)) / len(queries)
 
 
 def classification(labels: LabelSpace, logits: Array, label: Array) -> Array:

@@ -33,6 +33,9 @@ CASES = {
     "pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16)),
     "small_pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16), pool_size=6),
     "sequential_pool": dict(config="cyclegan", turns=("gd",), norm="batch", size=(12, 16), pool="sequential"),
+    # Places, and which samples are mirrored, are drawn for each sample. Batch norm as above.
+    "places": dict(config="cut:fast", turns=("dg",), norm="batch"),
+    "two ways": dict(config="dclgan", turns=("dg",), norm="batch"),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 
@@ -58,6 +61,8 @@ def configure(
     config.optimizer.gen.ema_decay = ema_decay
     if config.loss.get("feature_layers"):
         config.loss.feature_layers = (0, 1)
+    if config.loss.get("nce_layers"):
+        config.loss.update(nce_layers=(0, 2, 3), patches=16)
     if config.train.get("pool_size"):
         config.train.update(pool_size=pool_size, pool=pool)
     return config

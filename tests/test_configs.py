@@ -14,9 +14,12 @@ from gan_xla.nets import blocks
 from gan_xla.run import compat, limits, settings
 
 CONFIGS = settings.shipped()
-VARIANTS = {name: ("", "quick", "tiny") for name in CONFIGS} | {"pggan": ("", "cifar", "quick", "tiny")}
+VARIANTS = {name: ("", "quick", "tiny") for name in CONFIGS} | {
+    "pggan": ("", "cifar", "quick", "tiny"),
+    "cut": ("", "fast", "quick", "tiny"),
+}
 SPECS = [f"{name}:{variant}".rstrip(":") for name, variants in VARIANTS.items() for variant in variants]
-# Made when every config had all of its fields in its own file.
+# Made when every config had all of its fields in its own file; of a younger config, when it came.
 BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
 # Fields that not every config had then, with the values that their absence meant.
 SINCE = {
@@ -47,6 +50,10 @@ SINCE = {
     "model.generator.levels": None,
     "model.generator.norm": "instance",
     "model.generator.output": "linear",
+    "model.generator.antialias": False,
+    "model.generator.initial": "normal",
+    "model.discriminator.antialias": False,
+    "model.discriminator.initial": "normal",
     "model.discriminator.norm": {"patch_discogan": "instance", "encoder_decoder": "batch"},  # by network
     "model.discriminator.spectral_norm": False,
     "loss.augment": [],

@@ -83,7 +83,7 @@ def test_a_sample_must_be_what_draws_says():
             jax.eval_shape(lambda p, s, broken=broken: broken.sample(p, s, z, None, ctx), params, stats)
 
 
-@pytest.mark.parametrize("config", ["discogan", "discogan_unet", "cyclegan", "pix2pix", "stargan"])
+@pytest.mark.parametrize("config", ["discogan", "discogan_unet", "cyclegan", "pix2pix", "stargan", "cut"])
 def test_generators_show_their_activations_and_give_the_same_image(config):
     config = settings.load(f"{config}:tiny")
     fields = config.model.generator

@@ -21,6 +21,7 @@ METHODS = {  # config, turns, size, and --size of the export
     "discogan": (("dg",), 16, "train"),
     "pix2pix": (("dg",), 32, "32"),
     "cyclegan": (("gd",), 16, "symbolic"),
+    "cut": (("dg",), 16, "symbolic"),
     "stargan_joint": (("dg",), 16, "symbolic"),
     "pggan": (("d+g",), 16, "train"),
     "cgan": (("d+g",), 16, "train"),

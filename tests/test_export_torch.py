@@ -171,9 +171,21 @@ def test_a_direction_of_a_directory_is_one_clear_line(cyclegan, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_of_the_methods_own_is_in_no_file_of_the_published_ones(tmp_path):
+    config = configure("cut", ("dg",), 16)
+    config.model.generator.update(antialias=False, upsample="transpose")
+    config.model.discriminator.antialias = False
+    workdir = _save(tmp_path / "run", config)
+    assert "F" in gan_xla.load(workdir).variables["gen"][0]
+    assert _export(workdir, tmp_path / "out", "--format=torch") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"latest_net_G.pth", "latest_net_D.pth"}
+
+
 @pytest.mark.parametrize(
     "method, fields, message",
     [
+        ("cut", {}, "model.generator.upsample='blur': .* has nothing like it"),
+        ("cut", {"upsample": "transpose"}, "model.generator.antialias=True: .* has nothing like it"),
         ("cyclegan", {"upsample": "resize"}, "model.generator.upsample='resize': .* has nothing like it"),
         ("pix2pix", {"skips": False}, "model.generator.skips=False: .* has nothing like it"),
         ("gan", {"hidden": (4,)}, "gan's mlp_images generator has no published PyTorch layout"),

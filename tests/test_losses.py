@@ -85,6 +85,22 @@ def test_feature_matching_compares_means_over_the_batch_per_layer(pair):
     np.testing.assert_allclose(losses.feature_matching(real, fake), expected, rtol=1e-12)
 
 
+def test_patch_nce_is_the_surprise_at_each_querys_own_key_among_those_of_its_image():
+    generator = np.random.default_rng(0)
+    layers = [generator.normal(size=(2, 3, places, width)) for places, width in ((5, 4), (2, 7))]
+    queries, keys = ([x[i] / np.linalg.norm(x[i], axis=-1, keepdims=True) for x in layers] for i in (0, 1))
+    tau, expected = 0.07, []
+    for query, key in zip(queries, keys, strict=True):
+        surprises = []
+        for image in range(3):
+            for place in range(query.shape[1]):
+                likeness = [np.exp(query[image, place] @ other / tau) for other in key[image]]
+                surprises.append(-np.log(likeness[place] / sum(likeness)))
+        expected.append(np.mean(surprises))
+    np.testing.assert_allclose(losses.patch_nce(queries, keys, tau), np.mean(expected), rtol=1e-12)
+    np.testing.assert_allclose(losses.patch_nce([k[:, :1] for k in keys], [k[:, :1] for k in keys], tau), 0, atol=1e-12)
+
+
 def test_zero_centred_penalties_are_the_squared_gradients_where_they_say(pair):
     real, fake = map(jnp.asarray, pair)
     keys = jax.random.split(jax.random.key(0), len(real))

@@ -106,9 +106,3 @@ def test_a_newcomers_method_trains_resumes_and_goes_through_every_mode(name, ins
         assert drawn == sorted(f"{x}_{d}.png" for x in ("00000", "00001", "00002", "grid") for d in "AB")
         cases = json.loads((run.workdir / "evaluation.json").read_text())["2"]
         assert sorted(cases) == ["samples of x_A", "samples of x_B"]
-    elif name == "cut":  # its own network is in no file of its published ones
-        assert not run.mode("export", "--format=safetensors", f"--output={tmp_path}/all")
-        assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
-            "latest_net_D.safetensors",
-            "latest_net_G.safetensors",
-        ]

@@ -53,9 +53,17 @@ SMALL = {
         lambda: ResNet(4, 1, "instance", False, "resize"),
         resnet.Generator(width=4, blocks=1, upsample="resize"),
     ),
+    "resnet, antialiased": (
+        lambda: ResNet(4, 1, "instance", False, "blur", antialias=True),
+        resnet.Generator(width=4, blocks=1, upsample="blur", antialias=True),
+    ),
     "unet": (lambda: UNet(2, 6), unet_pix2pix.Generator(size=64, width=2)),
     "unet, wide": (lambda: UNet(2, 4), unet_pix2pix.Generator(size=(16, 48), width=2)),
     "patchgan": (lambda: PatchGAN(4, 3, "instance"), patchgan.Discriminator(width=4)),
+    "patchgan, antialiased": (
+        lambda: PatchGAN(4, 2, "instance", antialias=True),
+        patchgan.Discriminator(size=(24, 37), width=4, layers=2, antialias=True),
+    ),
     "patchgan, batch norm": (lambda: PatchGAN(4, 3, "batch"), patchgan.Discriminator(width=4, norm="batch")),
     "stargan's generator": (lambda: StarGenerator(4, 2, 0), stargan.Generator(width=4, blocks=2)),
     "stargan's discriminator": (

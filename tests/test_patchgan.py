@@ -18,13 +18,17 @@ def _shape(module, *shape):
     return jax.tree.map(lambda y: y.shape, jax.eval_shape(lambda n: nets.apply(module, n, x, "batch")[0], net))
 
 
-@pytest.mark.parametrize("layers, field", [(0, 1), (1, 16), (3, 70), (5, 286)])
-def test_a_logit_judges_exactly_its_receptive_field(layers, field):
-    # Without normalisation, which would let every pixel act on every logit. In an image of two
-    # pixels more than the field, the middle logit judges all but the border.
-    module = patchgan.Discriminator(width=1, layers=layers, norm="none")
-    assert patchgan.receptive_field(layers) == module.receptive_field == field
-    x = jax.random.normal(jax.random.key(0), (1, field + 2, field + 2, 1))
+@pytest.mark.parametrize(
+    "layers, field, antialias",
+    [(0, 1, False), (1, 16, False), (3, 70, False), (5, 286, False), (1, 18, True), (3, 84, True)],
+)
+def test_a_logit_judges_exactly_its_receptive_field(layers, field, antialias):
+    # Without normalisation, which would let every pixel act on every logit. In an image that is wider than the
+    # field, the middle logit judges a square inside.
+    module = patchgan.Discriminator(width=1, layers=layers, norm="none", antialias=antialias)
+    assert patchgan.receptive_field(layers, antialias) == module.receptive_field == field
+    side = field + (2 ** (layers + 1) if antialias else 2)
+    x = jax.random.normal(jax.random.key(0), (1, side, side, 1))
     shapes = jax.eval_shape(lambda key: nets.init(module, key, x), jax.random.key(1))
     net = jax.tree.map(lambda leaf: np.random.default_rng(1).normal(size=leaf.shape).astype(np.float32), shapes)
 
@@ -32,9 +36,11 @@ def test_a_logit_judges_exactly_its_receptive_field(layers, field):
         logits = nets.apply(module, net, x, "batch")[0][0]
         return logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
 
-    expected = np.zeros((field + 2, field + 2), bool)
-    expected[1:-1, 1:-1] = True
-    np.testing.assert_array_equal(jax.jit(jax.grad(logit))(x)[0, :, :, 0] != 0, expected)
+    seen = np.asarray(jax.jit(jax.grad(logit))(x)[0, :, :, 0] != 0)
+    lines = np.flatnonzero(seen.any(0))
+    assert len(lines) == field and lines[0] > 0 and lines[-1] == lines[0] + field - 1 < side - 1
+    np.testing.assert_array_equal(seen, np.outer(seen.any(1), seen.any(0)))
+    np.testing.assert_array_equal(seen, seen.T)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,7 @@ def test_spectral_norm_divides_kernels_by_their_largest_singular_value(module):
     [
         (resnet.Generator(width=4, blocks=1, norm="batch"), 8, 20),
         (resnet.Generator(width=4, blocks=1, upsample="resize"), 12, 8),
+        (resnet.Generator(width=4, blocks=1, upsample="blur", antialias=True), 12, 8),
         (unet_pix2pix.Generator(size=32, width=4), 32, 64),
         (unet_pix2pix.Generator(size=16, width=4, upsample="resize"), 16, 32),
         (encoder_decoder.Generator(size=16, width=4, upsample="resize"), 8, 16),
@@ -135,13 +142,24 @@ def test_weights_begin_as_in_dcgan():
 
 
 @pytest.mark.parametrize(
+    "module", [resnet.Generator(width=16, initial="xavier"), patchgan.Discriminator(width=16, initial="xavier")]
+)
+def test_weights_may_begin_as_xaviers_times_a_fiftieth(module):
+    params = jax.jit(lambda key: nets.init(module, key, jnp.zeros((1, 32, 32, 3))))(jax.random.key(0)).params
+    for layer in params.values():
+        height, width, takes, gives = layer["kernel"].shape
+        expected = 0.02 * (2 / (height * width * (takes + gives))) ** 0.5
+        assert abs(layer["kernel"].std() / expected - 1) < 4 * layer["kernel"].size ** -0.5 and not layer["bias"].any()
+
+
+@pytest.mark.parametrize(
     "module, size, message",
     [
         (patchgan.Discriminator(layers=5), 64, "model.discriminator.layers=5 takes images from 96 pixels on"),
         (patchgan.Discriminator(layers=-1), 64, "model.discriminator.layers=-1"),
         (patchgan.Discriminator(judges="all"), 64, "model.discriminator.judges='all'.*patches, mean, image"),
         (resnet.Generator(size=30), 30, "data.image_size=30.*multiples of 4"),
-        (resnet.Generator(upsample="bilinear"), 32, "model.generator.upsample='bilinear'.*transpose, resize"),
+        (resnet.Generator(upsample="bilinear"), 32, "model.generator.upsample='bilinear'.*transpose, resize, blur"),
         (unet_pix2pix.Generator(size=48), 48, "data.image_size=48.*powers of two unless levels is set"),
         (unet_pix2pix.Generator(size=48, levels=5), 48, "data.image_size=48.*multiples of 32"),
         (unet_pix2pix.Generator(size=48, levels=1), 48, "model.generator.levels=1"),

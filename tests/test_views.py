@@ -12,7 +12,7 @@ from gan_xla.gans.shared import views
 from gan_xla.run import settings
 
 SIZE, COUNT = 16, 32
-METHODS = ("discogan", "cyclegan", "pix2pix", "stargan", "gan", "dcgan", "cgan", "pggan")
+METHODS = ("discogan", "cyclegan", "pix2pix", "stargan", "gan", "dcgan", "cgan", "pggan", "cut", "dclgan")
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +122,20 @@ def test_every_method_shows_its_discriminators_what_is_augmented(method, monkeyp
     _trace(settings.load(f"{method}:tiny", "config.loss.augment=('shift',)"))
     seen = {name.removeprefix("shift ") for name in uses if name.startswith("shift ")}
     two = {"x_A", "x_B", "x_AB", "x_BA"}
-    assert seen == {"discogan": two, "cyclegan": two, "pix2pix": {"x_B", "x_AB"}}.get(method, {"x", "x_fake"})
+    one = {"x_B", "x_AB"}
+    sees = {"discogan": two, "cyclegan": two, "dclgan": two, "pix2pix": one, "cut": one}
+    assert seen == sees.get(method, {"x", "x_fake"})
 
 
 @pytest.mark.parametrize(
     "method, penalty, count",
-    [("discogan", "r1", 2), ("cyclegan", "zero-gp", 2), ("pix2pix", "r2", 1), ("dcgan", "wgan-gp", 1)],
+    [
+        ("discogan", "r1", 2),
+        ("cyclegan", "zero-gp", 2),
+        ("pix2pix", "r2", 1),
+        ("dcgan", "wgan-gp", 1),
+        ("cut", "r1", 1),
+    ],
 )
 def test_penalties_are_for_each_discriminator(method, penalty, count):
     config = settings.load(

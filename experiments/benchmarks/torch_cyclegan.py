@@ -32,19 +32,38 @@ class Residual(nn.Module):
         return x + self.conv_block(x)
 
 
+class Blur(nn.Module):
+    """Every second pixel after a blur by [1, 2, 1], or twice as many by one of [1, 3, 3, 1], channel by channel."""
+
+    def __init__(self, taps):
+        super().__init__()
+        taps = torch.tensor(taps, dtype=torch.float32)
+        self.register_buffer("kernel", torch.outer(taps, taps)[None, None], persistent=False)
+
+    def forward(self, x):
+        kernel = self.kernel.repeat(x.shape[1], 1, 1, 1) / self.kernel.sum()
+        if kernel.shape[-1] == 3:
+            return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), kernel, stride=2, groups=x.shape[1])
+        x = F.pad(x, (1, 1, 1, 1), "replicate")
+        return F.conv_transpose2d(x, 4 * kernel, stride=2, padding=3, groups=x.shape[1])
+
+
 class ResNet(nn.Module):
     """ResNet generator, [n, 3, h, w] -> [n, 3, h, w]."""
 
-    def __init__(self, width, blocks, norm, dropout, upsample="transpose"):
+    def __init__(self, width, blocks, norm, dropout, upsample="transpose", antialias=False):
         super().__init__()
         bias = norm != "batch"
         layers = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7, bias=bias), NORMS[norm](width), nn.ReLU()]
         for c in (width, 2 * width):
-            layers += [nn.Conv2d(c, 2 * c, 3, 2, 1, bias=bias), NORMS[norm](2 * c), nn.ReLU()]
+            layers += [nn.Conv2d(c, 2 * c, 3, 1 if antialias else 2, 1, bias=bias), NORMS[norm](2 * c), nn.ReLU()]
+            layers += [Blur([1, 2, 1])] * antialias
         layers += [Residual(4 * width, norm, dropout) for _ in range(blocks)]
         for c in (2 * width, width):
             if upsample == "transpose":
                 layers += [nn.ConvTranspose2d(2 * c, c, 3, 2, 1, 1, bias=bias)]
+            elif upsample == "blur":
+                layers += [Blur([1, 3, 3, 1]), nn.Conv2d(2 * c, c, 3, padding=1, bias=bias)]
             else:
                 layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(2 * c, c, 3, bias=bias)]
             layers += [NORMS[norm](c), nn.ReLU()]
@@ -57,14 +76,15 @@ class ResNet(nn.Module):
 class PatchGAN(nn.Module):
     """Discriminator of patches, [n, c, h, w] -> [n, 1, h', w']."""
 
-    def __init__(self, width, layers, norm, channels=3):
+    def __init__(self, width, layers, norm, channels=3, antialias=False):
         super().__init__()
         k, p = (4, 1) if layers else (1, 0)
         widths = [width * min(2**i, 8) for i in range(layers + 1 if layers else 2)]
-        model = [nn.Conv2d(channels, width, k, 2 if layers else 1, p), nn.LeakyReLU(0.2)]
+        stride, blur = 1 if antialias else 2, [Blur([1, 2, 1])] * antialias
+        model = [nn.Conv2d(channels, width, k, stride if layers else 1, p), nn.LeakyReLU(0.2), *blur]
         for i, (a, b) in enumerate(itertools.pairwise(widths), 1):
-            model += [nn.Conv2d(a, b, k, 2 if i < layers else 1, p, bias=norm != "batch"), NORMS[norm](b)]
-            model += [nn.LeakyReLU(0.2)]
+            model += [nn.Conv2d(a, b, k, stride if i < layers else 1, p, bias=norm != "batch"), NORMS[norm](b)]
+            model += [nn.LeakyReLU(0.2), *(blur if i < layers else [])]
         self.model = nn.Sequential(*model, nn.Conv2d(widths[-1], 1, k, 1, p))
 
     def forward(self, x):

@@ -1,6 +1,7 @@
 """Pieces that several networks share: normalisation, dropout, output ranges."""
 
 import math
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +18,9 @@ NORMS = ("batch", "instance", "instance_affine", "none")
 
 # How DCGAN (Radford et al. 2016, section 4) and most networks after it begin: weights N(0, 0.02), biases 0.
 NORMAL = {"kernel_init": nn.initializers.normal(0.02), "bias_init": nn.initializers.zeros}
+# Those of Glorot and Bengio 2010 (Xavier), N(0, 2 / (fans in and out)), times 0.02, as CUT's authors begin.
+XAVIER = {**NORMAL, "kernel_init": nn.initializers.variance_scaling(0.02**2, "fan_avg", "normal")}
+INITIAL = {"normal": NORMAL, "xavier": XAVIER}
 
 
 class Network(nn.Module):
@@ -109,23 +113,50 @@ def double(x: Array) -> Array:
     return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
+def halve_blurred(x: Array) -> Array:
+    """[n, h, w, c] -> [n, h/2, w/2, c], rounded up: every second pixel, blurred by [1, 2, 1] each way before.
+
+    Against aliases of what is finer than the pixels that are left (Zhang 2019, Making Convolutional Networks
+    Shift-Invariant Again). Sums of slices, because the gradients of a convolution by channels are slow (jax#13800).
+    """
+    sides = x.shape[1:3]
+    x = reflect(x, 1)
+    for axis, length in enumerate(sides, 1):
+        before, at, after = (jax.lax.slice_in_dim(x, i, i + length, 2, axis) for i in range(3))
+        x = (before + 2 * at + after) / 4
+    return x
+
+
+def double_blurred(x: Array) -> Array:
+    """[n, h, w, c] -> [n, 2h, 2w, c], zeros in between blurred by [1, 3, 3, 1] each way: bilinear interpolation."""
+    for axis in (1, 2):
+        length, part = x.shape[axis], partial(jax.lax.slice_in_dim, x, axis=axis)
+        before = jnp.concatenate([part(0, 1), part(0, length - 1)], axis)
+        after = jnp.concatenate([part(1, length), part(length - 1, length)], axis)
+        pairs = [jnp.expand_dims(3 * x + beside, axis + 1) / 4 for beside in (before, after)]
+        x = jnp.concatenate(pairs, axis + 1).reshape(*x.shape[:axis], 2 * length, *x.shape[axis + 1 :])
+    return x
+
+
 def upsample(how: str, x: Array, transposed: ConvTranspose) -> Array:
     """[n, h, w, c] -> [n, 2h, 2w, features of `transposed`].
 
     Args:
-      how: "transpose" for the layer as it is; "resize" for nearest neighbours and a 3x3
-        convolution in its place, against checkerboards (Odena et al. 2016).
+      how: "transpose" for the layer as it is; a 3x3 convolution in its place, against checkerboards, after "resize",
+        nearest neighbours (Odena et al. 2016), or "blur", `double_blurred` (Park et al. 2020, the authors' code).
       x: images.
       transposed: the recipe's layer.
     Raises:
-      UserError: neither of these.
+      UserError: none of these.
     """
     if how == "transpose":
         return transposed(x)
-    if how != "resize":
-        raise UserError(f"model.generator.upsample={how!r} is none of transpose, resize")
     same = {field: getattr(transposed, field) for field in ("features", "use_bias", "kernel_init", "bias_init")}
-    return Conv(kernel_size=3, **same)(reflect(double(x), 1))
+    if how == "resize":
+        return Conv(kernel_size=3, **same)(reflect(double(x), 1))
+    if how == "blur":
+        return Conv(kernel_size=3, padding=1, **same)(double_blurred(x))
+    raise UserError(f"model.generator.upsample={how!r} is none of transpose, resize, blur")
 
 
 def convolve(layer: nn.Module, x: Array, spectral_norm: bool, update: bool) -> Array:

@@ -41,7 +41,7 @@ class Generator(blocks.Network):
       width: channels of the first layer.
       bottleneck: channels of the 1x1 bottleneck of the 5-layer form (100 in the paper's angle
         experiments), or None for the fully convolutional 4-layer form.
-      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
+      upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
       channels: image channels.
       output: "sigmoid" or "tanh".
     """

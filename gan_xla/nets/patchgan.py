@@ -17,10 +17,15 @@ def _convolutions(layers: int) -> list[tuple[int, int, int]]:
     return [(4, 2, 1)] * layers + [(4, 1, 1)] * 2 if layers else [(1, 1, 0)] * 3
 
 
-def receptive_field(layers: int) -> int:
-    """Height and width of the patch that one logit judges: 1, 16, 34, 70, 142, 286 for 0 to 5 layers."""
+def receptive_field(layers: int, antialias: bool = False) -> int:
+    """Height and width of the patch that one logit judges: 1, 16, 34, 70, 142, 286 for 0 to 5 layers.
+
+    With `antialias` the blurs widen it, of 3 layers to 84.
+    """
     field = 1
     for kernel, stride, _ in reversed(_convolutions(layers)):
+        if antialias and stride > 1:
+            field, stride = (field - 1) * stride + 3, 1
         field = (field - 1) * stride + kernel
     return field
 
@@ -42,6 +47,8 @@ class Discriminator(blocks.Network):
       judges: "patches", one logit each, so that the loss is averaged over patches; "mean", the
         average of the patches' logits, one logit an image; "image", one logit from a last
         convolution over the whole map, so for images of the training size alone.
+      antialias: whether to convolve at full size and blur before every second pixel is taken, in place of strides.
+      initial: of `blocks.INITIAL`.
     """
 
     size: Size = 256
@@ -50,11 +57,13 @@ class Discriminator(blocks.Network):
     norm: str = "instance"
     spectral_norm: bool = False
     judges: str = "patches"
+    antialias: bool = False
+    initial: str = "normal"
 
     @property
     def receptive_field(self) -> int:
         """Height and width of the patch that one logit judges."""
-        return receptive_field(self.layers)
+        return receptive_field(self.layers, self.antialias)
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
@@ -66,23 +75,26 @@ class Discriminator(blocks.Network):
         if self.judges not in ("patches", "mean", "image"):
             raise UserError(f"model.discriminator.judges={self.judges!r} is none of patches, mean, image")
         *hidden, last = _convolutions(self.layers)
+        initial = blocks.INITIAL[self.initial]
         if self.layers and min(x.shape[1:3]) < 3 * 2**self.layers:
             raise UserError(
                 f"model.discriminator.layers={self.layers} takes images from {3 * 2**self.layers} pixels on, "
                 f"not {x.shape[1]}x{x.shape[2]}"
             )
         features = []
-        for i, geometry in enumerate(hidden):
-            bias = i == 0 or self.norm != "batch"
-            layer = Conv(self.width * min(2**i, 8), *geometry, use_bias=bias, **blocks.NORMAL)
+        for i, (kernel, stride, padding) in enumerate(hidden):
+            bias, blurred = i == 0 or self.norm != "batch", self.antialias and stride > 1
+            stride = 1 if blurred else stride
+            layer = Conv(self.width * min(2**i, 8), kernel, stride, padding, use_bias=bias, **initial)
             x = blocks.convolve(layer, x, self.spectral_norm, batch_statistics)
             if i:
                 x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
             x = nn.leaky_relu(x, 0.2)
+            x = blocks.halve_blurred(x) if blurred else x
             features.append(x)
         if self.judges == "image":
             last = (x.shape[1:3], 1, 0)
-        logits = blocks.convolve(Conv(1, *last, **blocks.NORMAL), x, self.spectral_norm, batch_statistics)
+        logits = blocks.convolve(Conv(1, *last, **initial), x, self.spectral_norm, batch_statistics)
         if self.judges == "mean":
             logits = jnp.mean(logits, axis=(1, 2), keepdims=True)
         return logits, features

@@ -20,7 +20,9 @@ class Generator(blocks.Network):
       blocks: number of residual blocks; None for the paper's 9 at 256 pixels and more, 6 below.
       dropout: rate within each block (0.5 in the authors' code where it is used, off by default).
       norm: kind of `blocks.Norm`.
-      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
+      upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
+      antialias: whether to convolve at full size and blur before every second pixel is taken, in place of strides.
+      initial: of `blocks.INITIAL`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
     """
@@ -31,6 +33,8 @@ class Generator(blocks.Network):
     dropout: float = 0.0
     norm: str = "instance"
     upsample: str = "transpose"
+    antialias: bool = False
+    initial: str = "normal"
     channels: int = 3
     output: str = "tanh"
 
@@ -38,16 +42,22 @@ class Generator(blocks.Network):
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
-        """[n, h, w, c] -> [n, h, w, channels], h and w multiples of 4 from 8 on."""
+        """[n, h, w, c] -> [n, h, w, channels], h and w multiples of 4 from 8 on.
+
+        Shows the image, both downsampling convolutions, and every residual block.
+        """
         check_multiples(self.size, self.size_multiple)
-        options = {"use_bias": self.norm != "batch", **blocks.NORMAL}
+        initial = blocks.INITIAL[self.initial]
+        options = {"use_bias": self.norm != "batch", **initial}
 
         def norm(x):
             return blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
 
         x = nn.relu(norm(Conv(self.width, 7, **options)(blocks.reflect(self.show(x), 3))))
         for width in (2 * self.width, 4 * self.width):
-            x = self.show(nn.relu(norm(Conv(width, 3, 2, 1, **options)(x))))
+            x = self.show(Conv(width, 3, 1 if self.antialias else 2, 1, **options)(x))
+            x = nn.relu(norm(x))
+            x = blocks.halve_blurred(x) if self.antialias else x
         count = (9 if min(sides(self.size)) >= 256 else 6) if self.blocks is None else self.blocks
         for i in range(count):  # [n, h/4, w/4, 4 width]
             y = nn.relu(norm(Conv(4 * self.width, 3, **options)(blocks.reflect(x, 1))))
@@ -56,5 +66,5 @@ class Generator(blocks.Network):
         for width in (2 * self.width, self.width):
             up = ConvTranspose(width, 3, 2, 1, output_padding=1, **options)
             x = nn.relu(norm(blocks.upsample(self.upsample, x, up)))
-        x = Conv(self.channels, 7, **blocks.NORMAL)(blocks.reflect(x, 3))
+        x = Conv(self.channels, 7, **initial)(blocks.reflect(x, 3))
         return blocks.OUTPUTS[self.output][0](x)

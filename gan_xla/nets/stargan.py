@@ -19,7 +19,7 @@ class Generator(blocks.Network):
       size: height and width of the training images.
       width: channels of the first layer.
       blocks: number of residual blocks.
-      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
+      upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
     """

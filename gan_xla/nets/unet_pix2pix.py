@@ -41,7 +41,7 @@ class Generator(blocks.Network):
         rectangle as many as both sides can be halved, 4 at least.
       dropout: rate.
       norm: kind of `blocks.Norm`.
-      upsample: "transpose" as in the paper, or "resize", see `blocks.upsample`.
+      upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
       skips: False severs them, which leaves the paper's encoder-decoder (section 4.2, figure 5).
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".

@@ -20,7 +20,13 @@ from gan_xla.published import junyanz, layout, sktbrain, yunjey
 FORMS = {net: form for form in (junyanz, sktbrain, yunjey) for net in form.NETS}
 SIDES = {"gen": "generator", "disc": "discriminator"}
 # What the published networks do not have, by the fields of `model.<role>`.
-PLAIN = {"upsample": ("transpose",), "skips": (True,), "spectral_norm": (False,), "judges": ("patches", "mean")}
+PLAIN = {
+    "upsample": ("transpose",),
+    "antialias": (False,),
+    "skips": (True,),
+    "spectral_norm": (False,),
+    "judges": ("patches", "mean"),
+}
 
 
 def write(

@@ -52,6 +52,7 @@ def _resnet(state: Mapping[str, np.ndarray], source: Path) -> Network:
         "dropout": 0.5 if any(".conv_block.6." in key for key in state) else 0.0,
         "norm": norm_kind(state, "model.2"),
         "upsample": "transpose",
+        "antialias": False,
         "output": "tanh",
     }
     return Network("generator", fields, _same_channels(takes, gives, source))
@@ -79,6 +80,7 @@ def _patchgan(state: Mapping[str, np.ndarray], source: Path) -> Network:
         "norm": norm_kind(state, "net.3" if pixels else "model.3"),
         "spectral_norm": False,
         "judges": "patches",
+        "antialias": False,
     }
     return Network("discriminator", fields, channels)
 

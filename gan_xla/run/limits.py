@@ -87,6 +87,7 @@ RULES = {
         "groups of labels, such as (('cat', 'dog'),)",
     ),
     "model.latent": WIDTH,
+    "model.projection": WIDTH,
     "model.*.width": WIDTH,
     "model.*.fmap_base": WIDTH,
     "model.*.fmap_max": WIDTH,
@@ -102,7 +103,9 @@ RULES = {
     "model.*.group": COUNT,
     "model.*.dropout": SHARE,
     "growth.batch_sizes": Rule(_ascending(1, COUNT), "pairs of size and batch, ascending, such as ((4, 16), (32, 8))"),
-    "loss.feature_layers": _several(DEPTH.allows, "numbers of layers from 0, such as (1, 2)"),
+    "loss.patches": COUNT,
+    "loss.temperature": Rule(lambda x: 0 < x <= FINITE, "more than 0, and finite"),
+    "loss.*_layers": _several(DEPTH.allows, "numbers of layers from 0, such as (1, 2)"),
     "loss.reconstruction_rate": Rule(
         lambda pairs: _ascending(0, RATE)(pairs) and (not pairs or pairs[0][0] == 0),
         "pairs of step and rate, ascending from step 0, such as ((0, 0.01), (10000, 0.5))",

@@ -1,4 +1,4 @@
-"""Methods that a newcomer might write: CUT, CoGAN, and the minimal one of the package's README."""
+"""Methods that a newcomer might write: CoGAN, and the minimal one of the package's README."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from gan_xla import gans
 
 HERE = Path(__file__).parent
-METHODS = ("cut", "cogan", "minimal")
+METHODS = ("cogan", "minimal")
 
 
 @pytest.fixture

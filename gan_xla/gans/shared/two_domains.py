@@ -31,7 +31,7 @@ def channels_of(generator: nn.Module, name: str) -> int:
     return channels["AB".index(name[-1])] if isinstance(channels, tuple) else channels
 
 
-def _towards(generator: nn.Module, name: str) -> nn.Module:
+def towards(generator: nn.Module, name: str) -> nn.Module:
     """The generator called `name`, as its last letter says."""
     return (
         generator.clone(channels=channels_of(generator, name)) if isinstance(generator.channels, tuple) else generator
@@ -73,7 +73,7 @@ def make_init(
 
     def init(key: Array) -> Pair:
         gen_key, disc_key = jax.random.split(key)
-        gen = {name: _towards(generator, name) for name in sorted(takes)}
+        gen = {name: towards(generator, name) for name in sorted(takes)}
         return Pair(side(gen, takes, gen_key), side(dict.fromkeys(sees, discriminator), sees, disc_key))
 
     return init
@@ -87,7 +87,7 @@ def make_generate(module: nn.Module, chains: Sequence[Chain], habit: Habit = USU
         for result, name, source in chains:
             keys = ctx.keys(result) if ctx.train or habit.dropout else None
             statistics = "batch" if ctx.train else habit.statistics
-            network = _towards(module, name)
+            network = towards(module, name)
             x[result], stats = nets.apply(network, (gen_params[name], gen_stats[name]), x[source], statistics, keys)
             # The first pass is the one on real images; the pass on translations must not shift
             # the averages that inference on real images relies on.
@@ -141,7 +141,7 @@ def make_translate(module: nn.Module) -> Callable:
 
     def translate(gen_params: Tree, gen_stats: Tree, x: Array, target: str, statistics: str, keys: Array | None):
         name = f"G_{target[0]}{target[-1]}"
-        return nets.apply(_towards(module, name), (gen_params[name], gen_stats[name]), x, statistics, keys)[0]
+        return nets.apply(towards(module, name), (gen_params[name], gen_stats[name]), x, statistics, keys)[0]
 
     return translate
 
