@@ -89,7 +89,8 @@ def _state(parts: Parts) -> Tree:
 
 def _try(parts: Parts, phase: Phase) -> _Trial:
     """Plays each turn of a phase once to compile it, and then some steps against the clock."""
-    made, state, batch = _programs(parts, phase), _state(parts), _batch(parts, phase)
+    # Where training puts the state: elsewhere the second call would be compiled anew.
+    made, state, batch = _programs(parts, phase), devices.placed(_state(parts)), _batch(parts, phase)
     plans = [program.lower(state, batch).compile().memory_analysis() for program in dict.fromkeys(made)]
     for program in made:
         state, logs = program(state, batch)
