@@ -11,7 +11,7 @@ degrees as in the paper's angle experiments, and says at the end how well: 32x32
 3000 steps, random crops, no mirroring (left is not right here), a learning rate of 4e-4 that falls to zero over the
 second half, shift and cutout of what D sees (it would soon know 550 views by heart), an average of G, and the weights
 of the authors' released code (0.1 adversarial + 0.9 feature matching against reconstruction, at a rate of 0.5), with
-which a short run shows something; with unit weights D wins early on. Expect outlines after 300 steps, faces that turn
+which a short run shows something; with unit weights D wins early on. Expect outlines after 500 steps, faces that turn
 from 1500 on. With data of your own, add `--config.data.flip=True` where left and right are alike.
 """
 

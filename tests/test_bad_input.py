@@ -216,6 +216,8 @@ def test_nothing_that_is_read_is_unpickled():
 
 
 def test_damaged_images_and_broken_configs_end_in_clear_refusals_and_change_no_file(capsys):
+    pytest.importorskip("nibabel")
+    pytest.importorskip("pydicom")
     assert bad_input.main(["--images=60", "--configs=40"]) == 0
     *_, last = capsys.readouterr().out.strip().splitlines()
     tried, refused, read, tracebacks, lost = (int(cell) for cell in last.strip("|").split("|")[1:])
