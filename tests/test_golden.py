@@ -13,7 +13,9 @@ from gan_xla.run import compat
 
 HERE = Path(__file__).parent / "golden"
 RUNS = sorted(path.parent for path in HERE.glob("*/*/expected.json"))
-LEVELS, DISTANCE = 2, 1e-3  # by which other machines may differ, in images and in points, after training on
+# By which other machines may differ, in images, and in points before and after training on: a hundred steps of the toy
+# make 0.25 of the rounding by which jax 0.10 without optimisation differs from jax 0.12, and from itself with it.
+LEVELS, DISTANCE = 2, {"before": 1e-3, "after": 0.5}
 
 _spec = importlib.util.spec_from_file_location("make", HERE / "make.py")
 make = importlib.util.module_from_spec(_spec)
@@ -43,7 +45,7 @@ def _assert_gives(workdir, arrays, when, same):
         else:
             images = x.dtype == np.uint8
             np.testing.assert_allclose(
-                x.astype(float), wanted.astype(float), rtol=0, atol=LEVELS if images else DISTANCE
+                x.astype(float), wanted.astype(float), rtol=0, atol=LEVELS if images else DISTANCE[when]
             )
 
 
