@@ -6,8 +6,8 @@
 L_GAN_B + L_CONST_A: A to B and back, judged in B alone. All else as configs/discogan.py, in the other forms too.
 
 Its D has no biases, and batch norm from the second layer on, so it cannot tell a batch from the same at half its
-brightness: expect a grey background (experiments/results/azimuth_within/README.md), but in :quick, where D sees shifted
-images, whose edges tell.
+brightness: expect a grey background (experiments/results/azimuth_within/README.md), but in :quick, where D
+sees shifted and cut images, whose grey parts give it a measure.
 """
 
 import ml_collections
