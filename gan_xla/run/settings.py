@@ -115,18 +115,20 @@ def _prefer(config: ml_collections.ConfigDict, given: set[str], argv: Sequence[s
         if f"train.{one}" in given and f"train.{other}" not in given and config.train.get(one):
             config.train[other] = 0
     if given & {"data.source", "data.name"} and not builtin.turns(config.data):
-        spec = next(arg.partition("=")[2] for arg in argv if re.match("--?config=", arg))
-        recipe = _run(spec)
+        recipe = _run(_specs(argv)[-1])
         if recipe.train.get("score") == "azimuth" and builtin.turns(recipe.data):
             for section, field, usual in AZIMUTH:
                 if f"{section}.{field}" not in given:
                     config[section][field] = usual
 
 
+def _specs(argv: Sequence[str]) -> list[str]:
+    return [arg.partition("=")[2] for arg in argv if re.match("--?config=", arg)]
+
+
 def _explained(error: Exception, argv: Sequence[str]) -> UserError:
     """What to tell the user about an error in parsing a command line."""
-    specs = [arg.partition("=")[2] for arg in argv if re.match("--?config=", arg)]
-    if specs:
+    if specs := _specs(argv):
         config = _run(specs[-1])
         for field in (found[1] for found in map(_OVERRIDE.match, argv) if found):
             try:
