@@ -26,7 +26,7 @@ from gan_xla.contract import Ctx
 from gan_xla.data.sources import builtin
 from gan_xla.evaluation import features
 from gan_xla.evaluation.judges import azimuth as angles
-from gan_xla.evaluation.metrics import manifold
+from gan_xla.evaluation.metrics import kernel, manifold
 from gan_xla.images.grids import sample_grid
 from gan_xla.images.ranges import normalise
 from gan_xla.run.checkpoint import Checkpoints
@@ -39,7 +39,7 @@ OPTIONS = {
     "optimizer.gen.ema_decay": 0.999,
     "optimizer.gen.ema_warmup": 0.05,
 }
-FRONT = (-azimuth.REACH, azimuth.REACH)
+FRONT = azimuth.FIELDS["data.azimuths"]
 SHOWN = 8
 
 
@@ -158,7 +158,6 @@ class Judge:
         dataset = data.load(ml_collections.ConfigDict({"source": "builtin", "image_size": size, **task.source}))
         self.task, self._network = task, network
         self.sources = [next(iter(part.read(np.arange(len(part))).values())) for part in dataset.test]
-        self._real = quality.Real(self.sources[-1], network)
         self._features = network(self.sources[-1])
         if task.config == "discogan":
             found = builtin.views(task.source["name"], "train", size, azimuths=FRONT)
@@ -172,9 +171,12 @@ class Judge:
 
     def measure(self, one: driver.Run, y: np.ndarray) -> dict[str, float]:
         """`MEASURES` of what a run made; those that are not known of a task are left out."""
-        near = self._real.near(y)
-        recall = manifold.precision_recall(self._features, self._network(y)).recall
-        found = {"kd": near["kd"], "recall": recall, "by_heart": by_heart(one)}
+        made = self._network(y)
+        found = {
+            "kd": float(kernel.mmd2(self._features, made).value),
+            "recall": manifold.precision_recall(self._features, made).recall,
+            "by_heart": by_heart(one),
+        }
         if self.task.config == "discogan":
             read = angles.predict(self._predictor, quality.levelled(y)[0])
             found["truth"] = azimuth.either(self._facing, read)["agreement"]
@@ -207,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     network, record, pictures = features.load(), {}, {}
     for name, task in TASKS.items():
         size = next(iter(planned[name, COUNTS[0]].values()))[0].configured().data.image_size
-        judge, columns = Judge(task, size, network, options.regressor_steps), {}
+        judge = Judge(task, size, network, options.regressor_steps)
         rows = np.linspace(0, len(judge.sources[0]) - 1, SHOWN).astype(int)
         columns = {"input" if len(judge.sources) > 1 else "real": judge.sources[0][rows]}
         for count in COUNTS:

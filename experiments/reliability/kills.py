@@ -28,10 +28,9 @@ import jax
 import numpy as np
 
 from experiments import common
-from gan_xla import gans
 from gan_xla.run import changes, settings
 from gan_xla.run.checkpoint import Checkpoints, Damaged
-from gan_xla.run.state import create, optimizers
+from gan_xla.run.state import of_run
 
 # Imported once and forked from, so that a life begins in less than a second.
 PRELOAD = [
@@ -92,8 +91,7 @@ def newest(workdir: Path):
     Raises:
       Damaged: it cannot be read.
     """
-    config = settings.read(workdir)
-    like = jax.eval_shape(lambda: create(gans.build(config), optimizers(config.optimizer, 1), config.seed))
+    _, like = of_run(settings.read(workdir), workdir)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step = checkpoints.latest()
         return (step, checkpoints.restore(step, like)) if step else (0, None)

@@ -122,19 +122,11 @@ def note(workdir: epath.PathLike, step: int, found: Sequence[Change], dataset: D
     and here that they are written down.
     """
     path = epath.Path(workdir)
-    path.mkdir(parents=True, exist_ok=True)
     before = (path / FILE).read_text().splitlines() if step and (path / FILE).exists() else []  # what begins has none
     new = [json.dumps({"step": step, **change._asdict()}) for change in found]
     lines = before if new and before[-len(new) :] == new else before + new
-    _replace(path / FILE, "".join(f"{line}\n" for line in lines))
-    _replace(path / DATA_FILE, json.dumps(dataset.identity) + "\n")
-
-
-def _replace(path: epath.PathLike, text: str) -> None:
-    """Writes a file whole or not at all; removes it where there is nothing to write."""
-    if not text:
-        path.unlink(missing_ok=True)
-        return
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    if lines:
+        settings.write_whole(path / FILE, "".join(f"{line}\n" for line in lines))
+    else:
+        (path / FILE).unlink(missing_ok=True)
+    settings.write_whole(path / DATA_FILE, json.dumps(dataset.identity) + "\n")

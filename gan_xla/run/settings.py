@@ -269,10 +269,15 @@ def continued(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> ml_
 
 def freeze(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> None:
     """Writes config.json, whole or not at all."""
-    path = epath.Path(workdir) / "config.json"
+    text = json.dumps({"format": compat.FORMAT, **plain(config)}, indent=1) + "\n"
+    write_whole(epath.Path(workdir) / "config.json", text)
+
+
+def write_whole(path: epath.Path, text: str) -> None:
+    """Writes a file of a run whole or not at all, and its directory where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"format": compat.FORMAT, **plain(config)}, indent=1) + "\n")
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
     temporary.replace(path)
 
 
