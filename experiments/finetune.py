@@ -55,7 +55,7 @@ def prepare(data: Path, few: int) -> Path:
 def plan(options, data: Path) -> tuple[driver.Run, dict[str, list[driver.Run]]]:
     """The run to begin with, and those to compare by variant."""
     scale, (long, short) = SCALES[options.scale], STEPS[options.scale]
-    common = {**scale.fields, **driver.fields_of(options)}
+    common = {**driver.UNSCORED, **scale.fields, **driver.fields_of(options)}
     fields = {"data.source": "builtin", "data.name": BASE, "train.steps": long, **common}
     base = driver.Run(f"discogan{scale.suffix}", fields, options.workdir / "base")
     fields = {"data.source": "folder", "data.path": str(data), "train.steps": short}

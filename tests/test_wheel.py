@@ -30,7 +30,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch):
     names = {name: np.zeros((2, 16, 16, 3), np.uint8) for name in ("chairs", "faces")}
     for example in examples:
         exec(compile(example, "README.md", "exec"), names)
-    assert names["cars"].shape == (2, 16, 16, 3) and names["digits"].shape == (16, 28, 28, 1)
+    assert names["faces"].shape == (2, 16, 16, 3) and names["digits"].shape == (16, 28, 28, 1)
 
 
 @pytest.fixture(scope="module")

@@ -44,12 +44,16 @@ ENDLESS = 10**9
 DURING = 0.4  # share of the kills that wait for a checkpoint being written
 
 
-def command(workdir: Path, interval: int, steps: int, life: int) -> list[str]:
-    """The training command of the toy, a small batch, every step logged; the number of its life shows in two fields."""
+def command(workdir: Path, interval: int, steps: int) -> list[str]:
+    """The training command of the toy: a small batch, every step logged."""
     train = dict(steps=steps, steps_per_call=1, batch_size=20, log_every=1, checkpoint_every=interval)
-    train |= dict(sample_every=ENDLESS, max_rollbacks=life)
-    fields = [f"--config.data.on_device={life % 2 == 1}", *(f"--config.train.{k}={v}" for k, v in train.items())]
+    fields = [f"--config.train.{k}={v}" for k, v in (train | dict(sample_every=ENDLESS)).items()]
     return ["main", "--config=toy_gmm", f"--workdir={workdir}", *fields]
+
+
+def changed(life: int) -> list[str]:
+    """Flags in which the number of a process's life shows: each begins with two fields changed."""
+    return [f"--config.data.on_device={life % 2 == 1}", f"--config.train.max_rollbacks={life}"]
 
 
 def _die_together() -> None:
@@ -112,7 +116,7 @@ def _await(condition, process, seconds: float) -> bool:
 def kill_once(context, workdir: Path, interval: int, life: int, draws: np.random.Generator) -> dict:
     """One life and its end: what was lost, and whether a checkpoint was being written."""
     start, _ = newest(workdir) if (workdir / "config.json").exists() else (0, None)
-    argv = command(workdir, interval, ENDLESS, life)
+    argv = [*command(workdir, interval, ENDLESS), *changed(life)]
     process = context.Process(target=live, args=(argv, workdir.with_suffix(".log")))
     process.start()
     writing = lambda: any((workdir / "checkpoints").glob("*tmp*"))
@@ -145,7 +149,7 @@ def play(kills: int, interval: int, seed: int, root: Path) -> dict:
     print(file=sys.stderr)
     steps = newest(run)[0] + 10
     for workdir in (run, straight):
-        argv = command(workdir, interval, steps, 1 + len(ends) if workdir == run else 1)
+        argv = [*command(workdir, interval, steps), *changed(1 + len(ends) if workdir == run else 1)]
         process = context.Process(target=live, args=(argv, workdir.with_suffix(".log")))
         process.start()
         process.join()
