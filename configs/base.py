@@ -27,7 +27,9 @@ class Open(NamedTuple):
     value: Any
 
 
-PAIRED = "discogan cyclegan pix2pix cut dclgan"  # methods of two domains, which may differ
+PAIRED = "discogan cyclegan pix2pix simgan bigan cut dclgan"  # methods of two domains, which may differ
+UNPAIRED = "discogan cyclegan simgan bigan cut dclgan"  # those of them that do without pairs
+TRANSLATE = f"{PAIRED} stargan"
 
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
@@ -47,6 +49,9 @@ DATA = dict(
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
+    # Share of the rows of a batch that show pairs, of data that mostly are none: images that have a partner of equal
+    # name; 0: no row does on purpose. See loss.paired_weight.
+    paired_share=Of(UNPAIRED, 0.0),
     pairs="",  # folder: a CSV of pairs, first line A,B or A,B,split; paths begin at data.path, or at its directory
     suffixes=(),  # folder: ends of the names of A and of B that lie in one directory: ("_photo", "_map")
     image_size=Open(64),  # pixels of what the networks see: height and width, or (height, width); 0 for points
@@ -140,22 +145,24 @@ DISCRIMINATOR = dict(
 
 MODEL = dict(
     latent=Of("gan cgan", 100, pggan=512),  # dimensions of the noise
-    direction=Of("pix2pix", "AtoB"),  # AtoB or BtoA
+    direction=Of("pix2pix simgan cut", "AtoB"),  # AtoB or BtoA
     projection=Of("cut dclgan", 256),  # features that each perceptron F makes of an activation of the generator's
 )
 
 LOSS = dict(
     objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
     # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
-    adversarial=Of("discogan gan cgan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"),
+    adversarial=Of(
+        "discogan gan cgan pix2pix", "log", stargan="wgan", dclgan="hinge", **Of("cyclegan simgan bigan cut", "lsgan")
+    ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
-    disc_weight=Of("cyclegan pix2pix cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
+    disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan", ()),
+    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
-    penalty=Of("discogan cyclegan pix2pix gan cgan cut dclgan", "none"),
-    penalty_weight=Of("discogan cyclegan pix2pix gan cgan cut dclgan", 10.0),  # weight of that
+    penalty=Of("discogan cyclegan pix2pix simgan bigan gan cgan cut dclgan", "none"),
+    penalty_weight=Of("discogan cyclegan pix2pix simgan bigan gan cgan cut dclgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
@@ -165,6 +172,15 @@ LOSS = dict(
     feature_weight=Of("discogan", 0.0),  # of the distance between D's mean activations of real and of made images
     feature_layers=Of("discogan", ()),  # numbers of these activations, from 0
     pixel_weight=Of("discogan", 0.0),  # of the L1 distance to the true image; for aligned pairs
+    content_weight=Of("simgan", 10.0),  # of the L1 distance between a translation and its source; 0 leaves it out
+    # Likeness, beside the method's own losses; each weight is of a distance between 0 and about 1, and 0 leaves it out.
+    perceptual_weight=Of(TRANSLATE, 0.0),  # of the distance of EfficientNet-Lite0's activations (the extra eval)
+    ms_ssim_weight=Of(TRANSLATE, 0.0),  # of 1 - MS-SSIM
+    edge_weight=Of(TRANSLATE, 0.0),  # of the distance of edges (Sobel), whatever the channels
+    # Of what to what: cycle, what went there and back to its source; source, a translation to its source; truth, a
+    # translation to the true image, of aligned pairs.
+    compare=Of(TRANSLATE, "source", discogan="cycle", cyclegan="cycle", stargan="cycle", pix2pix="truth"),
+    paired_weight=Of(UNPAIRED, 10.0),  # of the L1 distance to the true image, where data.paired_share shows pairs
     lambda_L1=Of("pix2pix", 100.0),  # weight of the L1 distance to the true image; 0 leaves it out
     lambda_A=Of("cyclegan", 10.0),  # weight of the cycle A to B to A; 0 leaves it out
     lambda_B=Of("cyclegan", 10.0),  # weight of the cycle B to A to B; 0 leaves it out
@@ -221,10 +237,11 @@ TRAIN = dict(
     steps=0,  # turns to play; 0: as many as `epochs`, or the `growth` section, need
     epochs=0,  # times that all images are shown, in place of steps
     batch_size=64,  # images of all devices together
-    pool_size=Of("cyclegan", 50),  # made images that are kept for D to see again; 0: it sees the newest alone
+    # Made images that are kept for D to see again; 0: it sees the newest alone.
+    pool_size=Of("cyclegan simgan bigan", 50),
     # stepwise: all samples of a batch draw from what the pool was before the step; sequential: each draws from what the
     # one before has left, as all did before 0.2.0; "": as the run began, and stepwise where it begins.
-    pool=Of("cyclegan", ""),
+    pool=Of("cyclegan simgan bigan", ""),
     checkpoint_every=1000,  # steps; the newest three checkpoints stay
     keep_every=0,  # steps; these checkpoints stay too; 0 for none
     evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never

@@ -36,6 +36,11 @@ CASES = {
     # Places, and which samples are mirrored, are drawn for each sample. Batch norm as above.
     "places": dict(config="cut:fast", turns=("dg",), norm="batch"),
     "two ways": dict(config="dclgan", turns=("dg",), norm="batch"),
+    # Pools of pairs.
+    "pairs": dict(config="bigan", turns=("dg",), norm="batch"),
+    "one way": dict(config="simgan", turns=("dg",), norm="batch"),
+    # A penalty beside spectral norm and an average; it takes no batch norm.
+    "modern": dict(config="cyclegan_modern", turns=("gd",), norm="none", ema_decay=0.9),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 

@@ -17,15 +17,17 @@ CONFIGS = settings.shipped()
 VARIANTS = {name: ("", "quick", "tiny") for name in CONFIGS} | {
     "pggan": ("", "cifar", "quick", "tiny"),
     "cut": ("", "fast", "quick", "tiny"),
+    "simgan": ("", "features", "quick", "tiny"),
 }
 SPECS = [f"{name}:{variant}".rstrip(":") for name, variants in VARIANTS.items() for variant in variants]
 # Made when every config had all of its fields in its own file; of a younger config, when it came.
 BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
-# Fields that not every config had then, with the values that their absence meant.
+# Fields that not every config had then, with the values that their absence meant, of some by network or method.
 SINCE = {
     "data.validation": None,
     "data.azimuths": [],
     "data.pairs": "",
+    "data.paired_share": 0.0,
     "data.suffixes": [],
     "data.flip_vertical": False,
     "data.turn": False,
@@ -47,6 +49,7 @@ SINCE = {
     "data.range_a": [],
     "data.range_b": [],
     "optimizer.disc.clip": 0.0,
+    "model.direction": "AtoB",
     "model.generator.levels": None,
     "model.generator.norm": "instance",
     "model.generator.output": "linear",
@@ -54,9 +57,18 @@ SINCE = {
     "model.generator.initial": "normal",
     "model.discriminator.antialias": False,
     "model.discriminator.initial": "normal",
-    "model.discriminator.norm": {"patch_discogan": "instance", "encoder_decoder": "batch"},  # by network
+    "model.discriminator.norm": {"patch_discogan": "instance", "encoder_decoder": "batch"},
     "model.discriminator.spectral_norm": False,
     "loss.augment": [],
+    "loss.perceptual_weight": 0.0,
+    "loss.ms_ssim_weight": 0.0,
+    "loss.edge_weight": 0.0,
+    "loss.compare": {
+        **dict.fromkeys(("discogan", "cyclegan", "stargan"), "cycle"),
+        **dict.fromkeys(("cut", "dclgan"), "source"),
+        "pix2pix": "truth",
+    },
+    "loss.paired_weight": 10.0,
     "loss.penalty": "none",
     "loss.penalty_weight": 10.0,
     "optimizer.gen.ema_warmup": 0.0,
@@ -116,9 +128,10 @@ def test_a_config_resolves_to_what_it_was(spec):
     now = dict(_leaves(json.loads(json.dumps(settings.load(spec).to_dict()))))
     assert {name: now.get(name, "missing") for name in before} == before
     assert [name for name in before if type(now[name]) is not type(before[name])] == []
-    net = now["model.discriminator.net"]
+    names = (now["gan"], now["model.discriminator.net"])
     added = {name: changed.get(name, SINCE[name]) for name in now.keys() - before.keys()}
-    meant = {name: value[net] if isinstance(value, dict) else value for name, value in added.items()}
+    one = lambda values: next(values[name] for name in names if name in values)
+    meant = {name: one(value) if isinstance(value, dict) else value for name, value in added.items()}
     assert {name: now[name] for name in added} == meant
 
 

@@ -116,7 +116,7 @@ def test_what_was_mirrored_is_compared_with_its_source_as_it_was(batch):
     heads = contrast.Heads(4).init(jax.random.key(0), [jnp.zeros((1, 1, 3))])["params"]
     params, stats = {"G_AB": {}, "F": heads}, {"G_AB": {}, "F": {}}
     for flip in (False, True):
-        generate = cut._generate(Mirror(), features, (cut.TRANSLATION,), flip)
+        generate = cut._generate(Mirror(), features, cut._chains("AtoB", identity=False), flip)
         fakes, _ = generate(params, stats, batch, context())
         np.testing.assert_array_equal(*fakes["queries_x_AB"], *fakes["keys_x_AB"])
         same = (fakes["x_AB"] == batch["x_A"]).all((1, 2, 3))
@@ -151,6 +151,7 @@ def test_terms_of_weight_0_are_left_out(batch):
     for fields, fakes, terms in (
         (("cut:tiny",), {"x_AB", "x_BB"}, {"nce_AB", "nce_BB"}),
         (("cut:tiny", "loss.lambda_Y=0"), {"x_AB"}, {"nce_AB"}),
+        (("cut:tiny", "model.direction=BtoA"), {"x_BA", "x_AA"}, {"nce_BA", "nce_AA"}),
         (("dclgan:tiny",), {"x_AB", "x_BA", "x_AA", "x_BB"}, {"nce_AB", "nce_BA", "identity_A", "identity_B"}),
         (("dclgan:tiny", "loss.lambda_identity=0"), {"x_AB", "x_BA"}, {"nce_AB", "nce_BA"}),
     ):

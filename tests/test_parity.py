@@ -13,7 +13,14 @@ from gan_xla.training.step import make_step
 torch = pytest.importorskip("torch")
 from torch_networks import flax_variables
 
-from experiments.benchmarks import torch_common, torch_cyclegan, torch_discogan, torch_pix2pix
+from experiments.benchmarks import (
+    torch_bigan,
+    torch_common,
+    torch_cyclegan,
+    torch_discogan,
+    torch_pix2pix,
+    torch_simgan,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +58,19 @@ def _pix2pix():
     return configure("pix2pix", ("dg",), size=SIZE), torch_pix2pix
 
 
-@pytest.mark.parametrize("method", [_discogan, _cyclegan, _pix2pix])
+def _simgan():
+    config = configure("simgan", ("dg",), size=SIZE)
+    config.train.pool_size = 0
+    return config, torch_simgan
+
+
+def _bigan():
+    config = configure("bigan", ("dg",), size=SIZE)
+    config.train.pool_size = 0
+    return config, torch_bigan
+
+
+@pytest.mark.parametrize("method", [_discogan, _cyclegan, _pix2pix, _simgan, _bigan])
 def test_three_training_steps_equal_pytorchs_in_float64(method):
     torch.manual_seed(0)
     config, module = method()

@@ -18,6 +18,8 @@ READS = {
     "discogan": WIDTHS,
     "cyclegan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "loss.lambda_identity"),
     "pix2pix": (*WIDTHS, "model.discriminator.layers"),
+    "simgan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "loss.content_weight"),
+    "bigan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers"),
     "stargan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "train.turns"),
 }
 RANGES = {"sigmoid": (1 / 255, 0.0), "tanh": (2 / 255, -1.0)}  # factor and offset of uint8 images

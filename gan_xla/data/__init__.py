@@ -26,7 +26,16 @@ def load(data):
     Raises:
       UserError: `data.source` names no source, or the source finds a mistake.
     """
+    share = field(data, "paired_share", 0.0)
+    for name in ("paired", "on_device"):
+        if share and field(data, name, False):
+            raise UserError(f"data.paired_share={share} and data.{name}=True do not go together; set one of them")
     dataset = _one(data)
+    if share and (dataset.pairs is None or not len(dataset.pairs.source)):
+        raise UserError(
+            f"data.paired_share={share}: no training image of A belongs to one of B; give files that do equal names in "
+            "trainA/ and trainB/, or set it to 0"
+        )
     if not dataset.labels:
         return dataset
     # Data sets that are shown in turn have one kind of values, those of the first.

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import functools
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,6 +41,24 @@ class Source(Protocol):
         """
 
 
+class Pairs(NamedTuple):
+    """Training images that belong together, among those of two domains that mostly do not.
+
+    Attributes:
+      source: rows of x_A and x_B.
+      places: the rows of the domains' own sources that these are, int [len(source)] by key.
+    """
+
+    source: Source
+    places: dict[str, np.ndarray]
+
+    def without(self, held: dict[str, np.ndarray]) -> "Pairs":
+        """Those of which no image is among the rows `held`, by key, of the domains' sources."""
+        free = [~np.isin(places, held[key]) for key, places in self.places.items()]
+        kept = np.flatnonzero(np.logical_and(*free))
+        return Pairs(Subset(self.source, kept), {key: places[kept] for key, places in self.places.items()})
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """Training and test sources.
@@ -53,6 +71,7 @@ class Dataset:
       fields: of the config's `data` section that are known now, such as the names of all labels.
       validation: sources of the keys of `test` for scores while a run trains; () where there are none.
       held_out: what `test` is: "test", or "val" in `for_scores`.
+      pairs: what some of the training images of two domains are, or None.
     """
 
     train: tuple[Source, ...]
@@ -63,6 +82,7 @@ class Dataset:
     fields: dict[str, Any] = dataclasses.field(default_factory=dict)
     validation: tuple[Source, ...] = ()
     held_out: str = "test"
+    pairs: Pairs | None = None
 
     @property
     def for_scores(self) -> "Dataset":

@@ -34,6 +34,15 @@ def permutation(length: int, *words: int) -> np.ndarray:
     return np.argsort(bits(np.arange(length), *words))
 
 
+def paired(positions: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of positions int64 [n] show pairs, bool [n], and how many of those before each do, int64 [n].
+
+    They are `share` of all, spread evenly.
+    """
+    before = np.floor(positions * share).astype(np.int64)
+    return np.floor((positions + 1) * share).astype(np.int64) > before, before
+
+
 def shuffled(length: int, *words: int):
     """A function from positions int64 [n] to rows, all of which every epoch shows once, in an order of its own."""
     order = functools.lru_cache(maxsize=4)(lambda epoch: permutation(length, *words, epoch))

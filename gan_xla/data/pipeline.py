@@ -23,6 +23,7 @@ from gan_xla.tf import tf
 # A call can be many batches of large images; two waiting ones keep the device busy.
 PREFETCH = 2
 PLAIN = augmentation.Augment()
+PAIRS = -1  # number of the source of pairs
 
 LABELLED = {"label", "target"}
 
@@ -35,6 +36,8 @@ def batches(
     start,
     stop,
     others=(),
+    pairs=None,
+    paired_share=0.0,
     origin=(0, 0),
     rows=None,
     steps_per_call=1,
@@ -55,6 +58,8 @@ def batches(
       start: the first step.
       stop: the step after the last.
       others: sources of further data sets with the same keys; they take turns, a step each.
+      pairs: a source of all keys of `sources`, which some rows show in their place; None for none.
+      paired_share: the share of rows that do.
       origin: a step, and the rows that were shown before it; for batches that change in size.
       rows: the slice of the global batch that this process takes; default all.
       steps_per_call: k, steps in one element; the last element has what is left.
@@ -70,7 +75,8 @@ def batches(
       an iterator of dicts: the sources' keys [k, n_local, ...] ([k, n_local, seeds, ...]) in their own
       dtype, where images are [k, n_local, h, w, c] and other rows pass
       untouched, and `index` (int32 [k, n_local]), the row's number in the
-      global batch. The arrays are read-only. Closing it stops the reading. With `draws` there is, in
+      global batch; with `pairs` also `paired` (float32 [k, n_local]), 1 where a row shows one.
+      The arrays are read-only. Closing it stops the reading. With `draws` there is, in
       place of the keys of source number j, `draw_<j>` int32 [..., 4]: the row's number in its own
       source, and what `augmentation.draw` gives.
     Raises:
@@ -91,6 +97,9 @@ def batches(
         dtypes = {f"draw_{j}": np.dtype(np.int32) for j in range(len(groups[0]))}
     else:
         dtypes = {key: dtype for source in groups[0] for key, (_, dtype) in source.spec.items()}
+    if pairs is not None:
+        readers = [[_partly(readers[0], _readers(pairs, PAIRS, seeds, *form), paired_share)]]
+        dtypes |= {"paired": np.dtype(np.float32)}
     dtypes = {"index": np.dtype(np.int32), **dtypes}
     failures = {}
 
@@ -148,6 +157,26 @@ def _iterate(dataset, keys, failures):
         if failed >= 0:
             raise failures[int(failed)]
         yield dict(zip(keys, arrays))
+
+
+def _partly(readers, pairs, share):
+    """A reader of the arrays of several, and of which rows show pairs, which come from the reader `pairs` instead."""
+
+    def read(positions):
+        flat = positions.reshape(-1)
+        shows, before = order.paired(flat, share)
+        every = lambda at: [array for one in readers for array in one(at)]
+        parts = [part for part in ((~shows, flat, every), (shows, before, pairs)) if part[0].any()]
+        found = [(rows, reader(at[rows][None])) for rows, at, reader in parts]
+        merged = []
+        for arrays in zip(*(arrays for _, arrays in found)):
+            whole = np.empty((len(flat), *arrays[0].shape[2:]), arrays[0].dtype)
+            for (rows, _), array in zip(found, arrays):
+                whole[rows] = array[0]
+            merged.append(whole)
+        return [x.reshape(*positions.shape, *x.shape[1:]) for x in (*merged, shows.astype(np.float32))]
+
+    return read
 
 
 def _readers(source, number, seeds, *form):

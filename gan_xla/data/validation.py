@@ -45,7 +45,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
     others = tuple(hold_out(other, share) for other in dataset.others)
     if dataset.validation:
         return dataclasses.replace(dataset, others=others)
-    train, validation = [], []
+    train, validation, lost = [], [], {}
     for source in dataset.train:
         held = places(len(source), share)
         if len(held) == len(source):
@@ -53,13 +53,16 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
                 f"data.validation={share}: {dataset.about.partition(':')[0]} has {len(source)} training image of a "
                 "domain; add more, or leave it at 0"
             )
+        lost |= dict.fromkeys(source.spec, held)
         train.append(Subset(source, np.setdiff1d(np.arange(len(source)), held)))
         like = next((test for test in dataset.test if test.spec.keys() == source.spec.keys()), None)
         if like is not None:  # targets of labelled data are for training alone
             validation.append(_Resized(Subset(source, held), like.spec))
     counts = " + ".join(str(len(source)) for source in validation)
     about = f"{dataset.about}; of the training images {counts} for scores"
-    return dataclasses.replace(dataset, train=tuple(train), validation=tuple(validation), others=others, about=about)
+    pairs = dataset.pairs.without(lost) if dataset.pairs else None
+    parts = {"train": tuple(train), "validation": tuple(validation), "pairs": pairs}
+    return dataclasses.replace(dataset, **parts, others=others, about=about)
 
 
 def places(count: int, share: float) -> np.ndarray:

@@ -10,8 +10,6 @@ from gan_xla.errors import UserError
 from gan_xla.gans.shared import two_domains, views
 from gan_xla.nets import blocks
 
-CHAINS = {"AtoB": (("x_AB", "G_AB", "x_A"),), "BtoA": (("x_BA", "G_BA", "x_B"),)}
-
 
 def _gen_loss(module, chain: two_domains.Chain, view: Callable, loss: ml_collections.FrozenConfigDict):
     """`Gan.gen_loss` of the contract."""
@@ -48,16 +46,15 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     Raises:
       UserError: data that are not paired, unknown names or values in `config.model` or `config.loss`.
     """
-    loss, direction = ml_collections.FrozenConfigDict(config.loss), config.model.direction
+    loss = ml_collections.FrozenConfigDict(config.loss)
     if not config.data.paired:
         raise UserError(
             "gan='pix2pix' learns from aligned pairs; set data.paired=True, or use cyclegan for unpaired data"
         )
-    if direction not in CHAINS:
-        raise UserError(f"model.direction={direction!r} is unknown; use one of {', '.join(CHAINS)}")
     if not (loss.gan_weight or loss.lambda_L1):
         raise UserError("loss.gan_weight and loss.lambda_L1 are both 0; nothing would be learnt")
-    chains, size, habit = CHAINS[direction], config.data.image_size, Habit(statistics="image", dropout=True)
+    chains, size = two_domains.one_way(config.model.direction), config.data.image_size
+    habit = Habit(statistics="image", dropout=True)
     ((fake, _, source),) = chains
     generator, discriminator = nets.pair(config, axis_name)
     disc_terms, _ = losses.adversarial(loss.adversarial)

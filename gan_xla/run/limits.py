@@ -82,6 +82,7 @@ RULES = {
     "data.color": RATE,
     "data.max_pixels": _whole(1, 10**12),
     "data.validation": SHARE,
+    "data.paired_share": RATE,
     "data.exclusive": _several(
         lambda group: not isinstance(group, str) and all(isinstance(label, str) for label in group),
         "groups of labels, such as (('cat', 'dog'),)",

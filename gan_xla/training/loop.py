@@ -62,6 +62,8 @@ def batches(
     found = pipeline.batches(
         dataset.train,
         others=[part.train for part in dataset.others],
+        pairs=dataset.pairs.source if dataset.pairs else None,
+        paired_share=config.data.get("paired_share", 0.0),
         batch_size=batch_size,
         seed=[config.seed + number + (rollbacks << 32) for number in range(config.train.num_seeds)],
         start=start,

@@ -174,10 +174,13 @@ def _turn(turn: str, gan: Gan, optimizer: Pair, axis_name, phase: Phase, parts: 
 
 
 def for_seeds(step: Callable) -> Callable:
-    """`step` for many seeds as one program: leaves of the state are [seeds, ...], of the batches [k, n, seeds, ...]."""
+    """`step` for many seeds as one program: leaves of the state are [seeds, ...], of the batches [k, n, seeds, ...].
+
+    What follows from a row's place in the run, `index` and `paired`, is one for all seeds.
+    """
 
     def steps(states, batches):
-        axes = {name: None if name == "index" else 2 for name in batches}
+        axes = {name: None if name in ("index", "paired") else 2 for name in batches}
         return jax.vmap(step, in_axes=(0, axes))(states, batches)
 
     return steps

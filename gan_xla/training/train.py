@@ -18,7 +18,7 @@ from gan_xla.errors import UserError
 from gan_xla.run import changes, environment, lock, settings, transfer
 from gan_xla.run.checkpoint import Checkpoints, Misfit
 from gan_xla.run.state import TrainState, create, optimizers
-from gan_xla.training import boards
+from gan_xla.training import boards, likeness
 from gan_xla.training.interrupt import Interrupt
 from gan_xla.training.logs import Progress, Writer
 from gan_xla.training.loop import Loop, NonFinite, batches, out_of_patience
@@ -160,7 +160,7 @@ def prepare(config: ml_collections.ConfigDict) -> Parts:
     dataset = validation.hold_out(dataset, share)
     _warn(dataset, config.train.batch_size)
     config = settings.resolve(config, dataset.images, {**dataset.fields, "validation": share})
-    gan = gans.build(config, axis_name=devices.AXIS)
+    gan = likeness.with_likeness(gans.build(config, axis_name=devices.AXIS), config)
     config.train.steps = config.train.steps or gan.length
     for phase in gan.phases:
         batches(config, dataset, phase, phase.start, phase.start + 1)

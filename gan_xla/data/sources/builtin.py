@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla import images
-from gan_xla.data.dataset import ALL_LABELS, Arrays, Dataset, channel_count, field, labels, sizes
+from gan_xla.data.dataset import ALL_LABELS, Arrays, Dataset, Pairs, channel_count, field, labels, sizes
 from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 
@@ -98,7 +98,8 @@ def load(data):
     )
     about = f"{name}: {_count(train)}, {_count(test)} held out for testing; {_seen(train)}, split by model"
     if drawn:
-        return Dataset(*(_drawn(part, field(data, "paired", False)) for part in (train, test)), about=about)
+        parts = [_drawn(part, field(data, "paired", False)) for part in (train, test)]
+        return Dataset(*parts, about=about, pairs=_all_pairs(train) if field(data, "paired_share", 0.0) else None)
     if field(data, "unlabelled", False):
         return Dataset(
             *((Arrays(x=np.concatenate([part["x_A"], part["x_B"]])),) for part in (train, test)), about=about
@@ -134,6 +135,11 @@ def _drawn(part, paired):
     objects = np.concatenate([part["x_A"], part["x_B"]])
     both = {"x_A": np.stack([drawing(image) for image in objects]), "x_B": objects}
     return (Arrays(**both),) if paired else tuple(Arrays(**{key: x}) for key, x in both.items())
+
+
+def _all_pairs(part):
+    (source,) = _drawn(part, paired=True)
+    return Pairs(source, dict.fromkeys(source.spec, np.arange(len(source))))
 
 
 def drawing(image):

@@ -2,7 +2,8 @@
 
 Layouts of `data.path`:
   trainA/ trainB/ [testA/ testB/] [valA/ valB/], or train_A/ and so on, A/train/, or train/A/: a
-    directory for each domain. With `data.paired` the images of equal names belong together.
+    directory for each domain. With `data.paired` the images of equal names belong together, with `data.paired_share`
+    those that have one.
   train/ [test/ or val/] of images: side-by-side pairs, A on the left, B on the right.
     Without `data.paired` the first half of the training files gives A and the second
     half B, so that no pair is seen (as DiscoGAN's paper does).
@@ -27,12 +28,16 @@ labels are not trained on.
 import collections
 import os
 
+import numpy as np
+
 from gan_xla import images
 from gan_xla.data import layouts, measuring
-from gan_xla.data.dataset import Dataset, field
+from gan_xla.data.dataset import Dataset, Pairs, field
 from gan_xla.data.reading import Images, Outside, Unreadable, forms
-from gan_xla.data.rows import flat
+from gan_xla.data.rows import Rows, by_name, flat
 from gan_xla.errors import UserError
+
+KEYS = ("x_A", "x_B")
 
 
 def load(data):
@@ -61,11 +66,25 @@ def load(data):
     train, test, *scored = (
         tuple(source(rows, testing) for rows in part) for part, testing in zip(layout.parts, (False, True, True))
     )
+    pairs = _pairs(layout.parts[0], source) if field(data, "paired_share", 0.0) else None
     counts = [" + ".join(str(len(source)) for source in part) for part in (train, test, *scored)]
     kind = "pairs" if "x_B" in train[0].spec else "images"
     about = f"{layout.note}: {counts[0]} training and {counts[1]} test {kind}"
+    about += f", {len(pairs.source)} of them in pairs" if pairs else ""
     about += "".join(f", {count} in val for scores" for count in counts[2:]) + note + _passed_over(layout)
-    return Dataset(train, test, about, layout.labels, fields=fields, validation=next(iter(scored), ()))
+    return Dataset(train, test, about, layout.labels, fields=fields, validation=next(iter(scored), ()), pairs=pairs)
+
+
+def _pairs(part, source):
+    """The `Pairs` of equal names among the training rows of two domains; None where there are no two domains."""
+    if [rows.keys for rows in part] != [("x_A",), ("x_B",)] or any(rows.halves for rows in part):
+        return None
+    files = [[item[0] for item in rows.items] for rows in part]
+    named = [by_name(side)[0] for side in files]
+    places = [{file: place for place, file in enumerate(side)} for side in files]
+    items = [(named[0][name], named[1][name]) for name in sorted(named[0].keys() & named[1].keys())]
+    rows = {key: np.array([at[pair[i]] for pair in items], np.int64) for i, (key, at) in enumerate(zip(KEYS, places))}
+    return Pairs(source(Rows(KEYS, items), False), rows)
 
 
 def _passed_over(layout):

@@ -24,6 +24,22 @@ FORTH_AND_BACK: tuple[Chain, ...] = (
     ("x_BAB", "G_AB", "x_BA"),
 )
 
+ONE_WAY: dict[str, tuple[Chain, ...]] = {
+    "AtoB": (("x_AB", "G_AB", "x_A"),),
+    "BtoA": (("x_BA", "G_BA", "x_B"),),
+}
+
+
+def one_way(direction: str) -> tuple[Chain, ...]:
+    """`ONE_WAY[direction]`, for the config's `model.direction`.
+
+    Raises:
+      UserError: there is no such direction.
+    """
+    if direction not in ONE_WAY:
+        raise UserError(f"model.direction={direction!r} is unknown; use one of {', '.join(ONE_WAY)}")
+    return ONE_WAY[direction]
+
 
 def channels_of(generator: nn.Module, name: str) -> int:
     """Channels of the images that are called `name`, as its last letter says: of x_AB those of B."""
