@@ -36,6 +36,7 @@ DATA = dict(
     # builtin: two of chairs, cars and faces, as in chairs2faces, edges2objects (pairs), gmm (points). tfds: its name.
     name="chairs2cars",
     azimuths=(),  # builtin: (least, greatest) of the views, degrees from facing the viewer, -180 to 180; () for all
+    spread=Of("discogan", 0.1),  # builtin gmm: standard deviation of each mode, whose neighbours are 1.2 away or more
     path="",  # folder: directory in one of the layouts of gan_xla.data.folder. tfds: its data_dir, "" for the usual one
     # folder: directory of domain A, with path_b in place of path; of several, ("t1", "t2"), images of one name are the
     # channels of one.

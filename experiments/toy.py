@@ -37,13 +37,13 @@ def sources(points: np.ndarray) -> np.ndarray:
     return np.arange(len(points)) % SOURCES
 
 
-def measure(translated: np.ndarray) -> dict:
-    """The numbers of one run from the translations [n, 2] of the first n test points."""
-    mapped = mixture.mode_map(translated, sources(translated), CENTRES, gmm.SIGMA)
-    covered = mixture.covered_modes(translated, CENTRES, gmm.SIGMA)
+def measure(translated: np.ndarray, sigma: float = gmm.SIGMA) -> dict:
+    """The numbers of one run from the translations [n, 2] of the first n test points; sigma of the modes."""
+    mapped = mixture.mode_map(translated, sources(translated), CENTRES, sigma)
+    covered = mixture.covered_modes(translated, CENTRES, sigma)
     return {
         "covered": covered,
-        "high_quality": mixture.high_quality_share(translated, CENTRES, gmm.SIGMA),
+        "high_quality": mixture.high_quality_share(translated, CENTRES, sigma),
         "spread": float(mixture.spread(mapped).mean()),
         "shared": mixture.shared_modes(mapped),
         # Fewer target than source modes: some sources must have met in one mode, or left all of them.

@@ -26,6 +26,7 @@ BEFORE = json.loads(Path(__file__).with_name("configs_before.json").read_text())
 SINCE = {
     "data.validation": None,
     "data.azimuths": [],
+    "data.spread": 0.1,
     "data.pairs": "",
     "data.paired_share": 0.0,
     "data.suffixes": [],

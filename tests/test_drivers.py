@@ -7,9 +7,9 @@ import pytest
 from driving import QUICK, TINY, flags, options
 
 import gan_xla
-from experiments import azimuth, driver, few, finetune, quality, toy
+from experiments import azimuth, driver, few, finetune, modes, quality, toy
 from experiments.common import run
-from gan_xla.data.sources import builtin
+from gan_xla.data.sources import builtin, gmm
 from gan_xla.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -199,7 +199,18 @@ def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch
 # Fine-tuning
 
 
-@pytest.mark.slow
+def test_modes_are_counted_within_their_own_spread(tmp_path, in_process, monkeypatch):
+    monkeypatch.setattr(modes, "VARIANTS", {name: modes.VARIANTS[name] for name in ("as it is", "modes twice as wide")})
+    fields = {"train.steps": 50, "model.generator.hidden": 8, "model.discriminator.hidden": 8}
+    places = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}"]
+    assert run(modes.main, [*places, "--seeds=2", *flags(fields)]) == 0
+    assert [one.workdir.name for one in in_process] == ["as_it_is", "modes_twice_as_wide"]
+    record = json.loads((tmp_path / "out" / "scores.json").read_text())["results"]
+    assert all(len(seeds) == 2 and 0 <= seeds[0]["covered"] <= 10 for seeds in record.values())
+    wide = gmm.points("B", "test", 0.2)
+    assert toy.measure(wide, 0.2)["high_quality"] > 0.98 > 0.8 > toy.measure(wide)["high_quality"]
+
+
 def test_few_images_are_trained_on_from_scratch_and_from_another_run(tmp_path, in_process, monkeypatch, capsys):
     means = lambda x: x.mean(axis=(1, 2))
     monkeypatch.setattr(finetune.features, "load", lambda: means)  # real features are other tests' matter

@@ -81,8 +81,8 @@ def poison(batch_size: int) -> Iterator[None]:
     """One of the toy's training points that the third step shows is not a number."""
     shown, points = order.permutation(gmm.TRAIN, order.SHUFFLE, 0, 0, 0)[2 * batch_size], gmm.points
 
-    def poisoned(domain: str, split: str) -> np.ndarray:
-        x = points(domain, split)
+    def poisoned(domain: str, split: str, sigma: float) -> np.ndarray:
+        x = points(domain, split, sigma)
         if (domain, split) == ("A", "train"):
             x[shown] = np.nan
         return x
@@ -150,10 +150,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="directory for faults.json")
     options = parser.parse_args(argv)
     logging.disable(logging.ERROR)  # a warning for each damaged checkpoint
-    with tempfile.TemporaryDirectory() as directory:
-        root = Path(directory)
-        rows = [*full_disk(root, root / "straight"), *nonfinite(root), *damaged(root, options.damaged)]
-        rows = [{**row, "outcome": row["outcome"].replace(directory, "")} for row in rows]
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            rows = [*full_disk(root, root / "straight"), *nonfinite(root), *damaged(root, options.damaged)]
+            rows = [{**row, "outcome": row["outcome"].replace(directory, "")} for row in rows]
+    finally:
+        logging.disable(logging.NOTSET)
     print(common.table(["fault", "outcome"], [[row["fault"], row["outcome"]] for row in rows]))
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)

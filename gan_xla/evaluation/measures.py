@@ -38,6 +38,7 @@ class Seen(NamedTuple):
       judge: accuracy of the classifier behind made["asked"], or None.
       facing: mean error of the regressor behind made["azimuth"], degrees, or None.
       key: of the real rows, such as "x_B".
+      sigma: standard deviation of the toy's modes.
       seed: of what is drawn at random.
     """
 
@@ -46,6 +47,7 @@ class Seen(NamedTuple):
     judge: float | None
     facing: float | None
     key: str
+    sigma: float
     seed: int
 
 
@@ -147,8 +149,8 @@ def _classes(seen: Seen) -> Values:
 def _modes(seen: Seen) -> Values:
     points, centres = seen.made["points"], gmm.modes(seen.key[-1])
     return {
-        "modes": mixture.covered_modes(points, centres, gmm.SIGMA),
-        "high_quality": mixture.high_quality_share(points, centres, gmm.SIGMA),
+        "modes": mixture.covered_modes(points, centres, seen.sigma),
+        "high_quality": mixture.high_quality_share(points, centres, seen.sigma),
     }
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from gan_xla import gans, images
 from gan_xla.data.dataset import Dataset, Source
+from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases, features, judges, measures, readers
 from gan_xla.evaluation.cases import Case
@@ -169,7 +170,8 @@ class Suite:
         judge = self._judge(case.labelled, bar) if "asked" in chosen else None
         facing = self._facer(case.key, bar) if "azimuth" in chosen else None
         real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, facing, bar)
-        seen = Seen(made, real, judge and judge.accuracy, facing and facing.error, case.key, self._seed)
+        sigma = self._config.data.get("spread", gmm.SIGMA)
+        seen = Seen(made, real, judge and judge.accuracy, facing and facing.error, case.key, sigma, self._seed)
         self._warn(case, "fd" in chosen, bar)
         return [number for name in chosen for number in self._value(name, case, seen)]
 

@@ -41,6 +41,7 @@ def _ascending(low: int, value: Rule) -> Callable[[Any], bool]:
 
 
 NUMBER = Rule(lambda x: 0 <= x <= FINITE, "0 or more, and finite")
+POSITIVE = Rule(lambda x: 0 < x <= FINITE, "more than 0, and finite")
 WHOLE = _whole(0, STEPS)
 COUNT = _whole(1, STEPS)
 SIDE = _whole(0, 8192)
@@ -83,6 +84,7 @@ RULES = {
     "data.max_pixels": _whole(1, 10**12),
     "data.validation": SHARE,
     "data.paired_share": RATE,
+    "data.spread": POSITIVE,
     "data.exclusive": _several(
         lambda group: not isinstance(group, str) and all(isinstance(label, str) for label in group),
         "groups of labels, such as (('cat', 'dog'),)",
@@ -105,7 +107,7 @@ RULES = {
     "model.*.dropout": SHARE,
     "growth.batch_sizes": Rule(_ascending(1, COUNT), "pairs of size and batch, ascending, such as ((4, 16), (32, 8))"),
     "loss.patches": COUNT,
-    "loss.temperature": Rule(lambda x: 0 < x <= FINITE, "more than 0, and finite"),
+    "loss.temperature": POSITIVE,
     "loss.*_layers": _several(DEPTH.allows, "numbers of layers from 0, such as (1, 2)"),
     "loss.reconstruction_rate": Rule(
         lambda pairs: _ascending(0, RATE)(pairs) and (not pairs or pairs[0][0] == 0),
