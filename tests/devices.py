@@ -109,4 +109,5 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         config = configure(**CASES[name])
         result[name] = difference(final_state(config, jax.devices()[:1]), final_state(config, jax.devices()))
+        jax.clear_caches()  # memory maps of programs, see conftest
     print(json.dumps({"devices": jax.device_count(), **result}))
