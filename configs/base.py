@@ -27,7 +27,7 @@ class Open(NamedTuple):
     value: Any
 
 
-PAIRED = "discogan cyclegan pix2pix cut dclgan"  # methods of two domains, which may differ
+PAIRED = "discogan cyclegan pix2pix cut dclgan cogan"  # methods of two domains, which may differ
 
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
@@ -93,8 +93,8 @@ DATA = dict(
 )
 
 GENERATOR = dict(
-    # Channels of the first level (dcgan: of the last one).
-    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64),
+    # Channels of the first level (dcgan, cogan: of the last one).
+    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64, cogan=128),
     blocks=Of("resnet", 9, stargan=6),  # residual blocks
     levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
     layers=Of("mlp_points", 3),  # linear layers
@@ -115,12 +115,14 @@ GENERATOR = dict(
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
-        "dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix", "tanh", mlp_points="linear"
+        "cogan dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix",
+        "tanh",
+        mlp_points="linear",
     ),
 )
 
 DISCRIMINATOR = dict(
-    width=Of("dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
+    width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
     layers=Of("patchgan", 3, stargan=6, mlp_points=5),
     hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
@@ -139,7 +141,10 @@ DISCRIMINATOR = dict(
 )
 
 MODEL = dict(
-    latent=Of("gan cgan", 100, pggan=512),  # dimensions of the noise
+    latent=Of("gan cgan cogan", 100, pggan=512),  # dimensions of the noise
+    search_starts=Of("cogan", 4),  # noises from which the one that draws an image is searched for; the best is taken
+    search_steps=Of("cogan", 200),  # of Adam from each of them
+    search_rate=Of("cogan", 0.1),  # of these steps
     direction=Of("pix2pix", "AtoB"),  # AtoB or BtoA
     projection=Of("cut dclgan", 256),  # features that each perceptron F makes of an activation of the generator's
 )
@@ -147,12 +152,14 @@ MODEL = dict(
 LOSS = dict(
     objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
     # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
-    adversarial=Of("discogan gan cgan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"),
+    adversarial=Of(
+        "discogan gan cgan cogan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"
+    ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
     disc_weight=Of("cyclegan pix2pix cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan", ()),
+    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan cogan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
     penalty=Of("discogan cyclegan pix2pix gan cgan cut dclgan", "none"),
     penalty_weight=Of("discogan cyclegan pix2pix gan cgan cut dclgan", 10.0),  # weight of that

@@ -36,6 +36,8 @@ CASES = {
     # Places, and which samples are mirrored, are drawn for each sample. Batch norm as above.
     "places": dict(config="cut:fast", turns=("dg",), norm="batch"),
     "two ways": dict(config="dclgan", turns=("dg",), norm="batch"),
+    # Noise is drawn for each sample; batch norm is shared by what both domains' images are drawn with.
+    "coupled": dict(config="cogan", turns=("d+g",)),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 

@@ -12,7 +12,20 @@ from gan_xla.gans.shared import views
 from gan_xla.run import settings
 
 SIZE, COUNT = 16, 32
-METHODS = ("discogan", "cyclegan", "pix2pix", "stargan", "gan", "dcgan", "cgan", "pggan", "cut", "dclgan")
+METHODS = (
+    "discogan",
+    "cyclegan",
+    "pix2pix",
+    "stargan",
+    "gan",
+    "dcgan",
+    "cgan",
+    "pggan",
+    "cut",
+    "dclgan",
+    "cogan",
+    "icgan",
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +137,7 @@ def test_every_method_shows_its_discriminators_what_is_augmented(method, monkeyp
     two = {"x_A", "x_B", "x_AB", "x_BA"}
     one = {"x_B", "x_AB"}
     sees = {"discogan": two, "cyclegan": two, "dclgan": two, "pix2pix": one, "cut": one}
+    sees["cogan"] = {"x_A", "x_B", "fake_A", "fake_B"}
     assert seen == sees.get(method, {"x", "x_fake"})
 
 
