@@ -41,9 +41,11 @@ DATA = dict(
     path_b=Open(""),  # folder: that of domain B
     domain_a="",  # folder: class directory that is domain A. tfds: attributes that select it, "Male=1,Eyeglasses=0"
     domain_b="",  # domain B, likewise
-    attributes=Of("gan cgan pggan stargan", ""),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
+    attributes=Of(
+        "gan cgan icgan pggan stargan", ""
+    ),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
     labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
-    exclusive=Of("stargan", ()),  # groups of labels of which an image has one at most; () for none
+    exclusive=Of("icgan stargan", ()),  # groups of labels of which an image has one at most; () for none
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
@@ -82,7 +84,7 @@ DATA = dict(
     rotate=0.0,  # degrees; turn training images by up to as many, either way
     scale=0.0,  # share; enlarge or shrink training images by a factor of up to 1 + scale
     color=0.0,  # share; change brightness, contrast and saturation of training images by up to as much
-    balance=Of("gan cgan pggan stargan", False),  # show every label equally often, however many images have it
+    balance=Of("gan cgan icgan pggan stargan", False),  # show every label equally often, however many images have it
     max_pixels=178_956_970,  # of an image; larger ones are not decoded, lest they fill the memory
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
     # Share of the training images that are held out for train.score, where the data have no split or directory val;
@@ -125,6 +127,7 @@ DISCRIMINATOR = dict(
     width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
     layers=Of("patchgan", 3, stargan=6, mlp_points=5),
+    joined=Of("dcgan", 0),  # strided convolutions before the labels join, as planes beside the pixels
     hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
     embedding=Of("mlp_images", 0),  # as the generator's
     fmap_base=Of("progressive", 8192),  # as the generator's
@@ -141,10 +144,11 @@ DISCRIMINATOR = dict(
 )
 
 MODEL = dict(
-    latent=Of("gan cgan cogan", 100, pggan=512),  # dimensions of the noise
+    latent=Of("gan cgan cogan icgan", 100, pggan=512),  # dimensions of the noise
     search_starts=Of("cogan", 4),  # noises from which the one that draws an image is searched for; the best is taken
     search_steps=Of("cogan", 200),  # of Adam from each of them
     search_rate=Of("cogan", 0.1),  # of these steps
+    encoder=Of("icgan", dict(width=32)),  # channels of the first layer of the encoders
     direction=Of("pix2pix", "AtoB"),  # AtoB or BtoA
     projection=Of("cut dclgan", 256),  # features that each perceptron F makes of an activation of the generator's
 )
@@ -153,16 +157,16 @@ LOSS = dict(
     objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
     # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
     adversarial=Of(
-        "discogan gan cgan cogan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"
+        "discogan gan cgan cogan icgan pix2pix", "log", cyclegan="lsgan", stargan="wgan", cut="lsgan", dclgan="hinge"
     ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
     disc_weight=Of("cyclegan pix2pix cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan cogan", ()),
+    augment=Of("discogan cyclegan pix2pix stargan gan cgan pggan cut dclgan cogan icgan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
-    penalty=Of("discogan cyclegan pix2pix gan cgan cut dclgan", "none"),
-    penalty_weight=Of("discogan cyclegan pix2pix gan cgan cut dclgan", 10.0),  # weight of that
+    penalty=Of("discogan cyclegan pix2pix gan cgan cut dclgan icgan", "none"),
+    penalty_weight=Of("discogan cyclegan pix2pix gan cgan cut dclgan icgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
@@ -228,6 +232,7 @@ TRAIN = dict(
     steps=0,  # turns to play; 0: as many as `epochs`, or the `growth` section, need
     epochs=0,  # times that all images are shown, in place of steps
     batch_size=64,  # images of all devices together
+    encoders_after=Of("icgan", 0.5),  # share of `steps` in which G and D learn; then they stay, and the encoders learn
     pool_size=Of("cyclegan", 50),  # made images that are kept for D to see again; 0: it sees the newest alone
     # stepwise: all samples of a batch draw from what the pool was before the step; sequential: each draws from what the
     # one before has left, as all did before 0.2.0; "": as the run began, and stepwise where it begins.

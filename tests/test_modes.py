@@ -17,6 +17,7 @@ USUAL = ("discogan", "cgan")  # one that translates and one that draws; the othe
 # What draws and translates: ends of the files of a sample, and what is measured.
 BOTH = {
     "cogan": (("_A", "_B"), ("AtoB", "BtoA", "samples of x_A", "samples of x_B")),
+    "icgan": (("",), ("chairs", "cars", "samples")),
 }
 CONFIGS = [pytest.param(x, marks=() if x in USUAL else pytest.mark.slow) for x in settings.shipped()]
 write_report = report.write  # conftest puts another in its place while runs are trained
@@ -71,7 +72,7 @@ def _in_every_mode(run: _Run, tmp_path: Path, monkeypatch) -> dict[str, str]:
     config, out = settings.read(run.workdir), tmp_path / "out"
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     images.write(tmp_path / "photo.png", picture)
-    domain = [] if config.gan != "stargan" else [f"--domain={config.data.labels[0]}"]
+    domain = [] if config.gan not in ("stargan", "icgan") else [f"--domain={config.data.labels[0]}"]
     found = {
         "translate": run.mode("translate", f"--input={tmp_path}/photo.png", f"--output={out}/translated", *domain),
         "sample": run.mode("sample", f"--output={out}/drawn", "--num=3"),
