@@ -93,7 +93,7 @@ def test_the_encoders_losses_are_those_of_the_paper():
         encoded, _ = nets.apply(encoder, (gen.params[name], gen.stats[name]), x, "batch")
         np.testing.assert_allclose(found, encoded, atol=1e-4)
         np.testing.assert_allclose(logs[f"loss/{name}"], np.mean((np.asarray(encoded) - truth) ** 2), rtol=1e-3)
-    np.testing.assert_allclose(total, sum(logs.values()), rtol=1e-6)
+    np.testing.assert_allclose(total, logs["loss/E_z"] + logs["loss/E_y"], rtol=1e-6)
 
 
 def test_a_translation_draws_the_encoded_noise_for_the_label(tmp_path):

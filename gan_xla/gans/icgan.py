@@ -2,13 +2,16 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
 
 from gan_xla import losses, nets
-from gan_xla.contract import Ctx, Gan, Net, Pair, Phase
+from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans import gan
 from gan_xla.gans.shared import noise
@@ -40,81 +43,90 @@ def _check_decay(optimizer: ml_collections.ConfigDict) -> None:
             )
 
 
-def _encoders(config: ml_collections.ConfigDict, axis_name: str | None, labels: LabelSpace) -> dict[str, Encoder]:
-    """E_z and E_y: of width 32 with hidden layers of 4096 and of 512."""
-    width, common = config.model.encoder.width, nets.common(config, axis_name)
-    return {
-        "E_z": Encoder(outputs=config.model.latent, hidden=128 * width, width=width, **common),
-        "E_y": Encoder(outputs=labels.size, hidden=16 * width, width=width, shares=True, **common),
-    }
+class _Nets(NamedTuple):
+    """The generators' side: G(z, y), and E_z and E_y of width 32 with hidden layers of 4096 and of 512."""
+
+    generator: nn.Module
+    encoders: dict[str, Encoder]
+
+    @classmethod
+    def of(cls, config: ml_collections.ConfigDict, axis_name: str | None, labels: LabelSpace) -> "_Nets":
+        width, common = config.model.encoder.width, nets.common(config, axis_name)
+        encoders = {
+            "E_z": Encoder(outputs=config.model.latent, hidden=128 * width, width=width, **common),
+            "E_y": Encoder(outputs=labels.size, hidden=16 * width, width=width, shares=True, **common),
+        }
+        return cls(nets.pair(config, axis_name)[0], encoders)
+
+    def draw(self, params: Tree, stats: Tree, z: Array, y: Array, statistics: str = "running") -> Array:
+        return nets.apply(self.generator, (params["G"], stats["G"]), (z, y), statistics)[0]
+
+    def encode(self, name: str, params: Tree, stats: Tree, x: Array, statistics: str = "running"):
+        """(vectors [n, d], statistics after the call)."""
+        return nets.apply(self.encoders[name], (params[name], stats[name]), x, statistics)
 
 
-def _with_encoders(base: Gan, generator, encoders: dict[str, Encoder], shape: tuple[int, ...]) -> dict:
-    """The functions of `Gan` that differ from those of `base`, a conditional GAN."""
-
-    def draw(gen_params, gen_stats, z, label, statistics="running"):
-        return nets.apply(generator, (gen_params["G"], gen_stats["G"]), (z, label), statistics)[0]
-
-    def encode(name, gen_params, gen_stats, x, statistics="running"):
-        return nets.apply(encoders[name], (gen_params[name], gen_stats[name]), x, statistics)
-
+def _make_init(base: Gan, own: _Nets, shape: tuple[int, ...]) -> Callable:
     def init(key):
-        base_key, *keys = jax.random.split(key, 3)
+        base_key, *keys = jax.random.split(key, 1 + len(own.encoders))
         gen, disc = base.init(base_key)
-        made = {name: nets.init(encoders[name], k, jnp.zeros((1, *shape))) for name, k in zip(encoders, keys)}
+        x = jnp.zeros((1, *shape))
+        made = {name: nets.init(own.encoders[name], key, x) for name, key in zip(own.encoders, keys, strict=True)}
         made["G"] = gen
         return Pair(Net(*({name: net[part] for name, net in made.items()} for part in (0, 1))), disc)
 
-    def generate(gen_params, gen_stats, batch, ctx):
+    return init
+
+
+def _make_generate(base: Gan, own: _Nets) -> Callable:
+    def generate(params, stats, batch, ctx):
         if not _encodes(ctx):
-            fakes, stats = base.generate(gen_params["G"], gen_stats["G"], batch, ctx)
-            return fakes, {**gen_stats, "G": stats}
+            fakes, new_stats = base.generate(params["G"], stats["G"], batch, ctx)
+            return fakes, {**stats, "G": new_stats}
         z, statistics = noise.normal(ctx, base.latent), "batch" if ctx.train else "running"
-        x = jax.lax.stop_gradient(draw(gen_params, gen_stats, z, batch["target"]))
-        z_encoded, z_stats = encode("E_z", gen_params, gen_stats, x, statistics)
-        y_encoded, y_stats = encode("E_y", gen_params, gen_stats, batch["x"], statistics)
+        x = jax.lax.stop_gradient(own.draw(params, stats, z, batch["target"]))
+        z_encoded, z_stats = own.encode("E_z", params, stats, x, statistics)
+        y_encoded, y_stats = own.encode("E_y", params, stats, batch["x"], statistics)
         fakes = {"x_fake": x, "z": z, "z_encoded": z_encoded, "y_encoded": y_encoded}
-        return fakes, {**gen_stats, "E_z": z_stats, "E_y": y_stats}
+        return fakes, {**stats, "E_z": z_stats, "E_y": y_stats}
+
+    return generate
+
+
+def _make_losses(base: Gan) -> tuple[Callable, Callable]:
+    """`Gan.disc_loss` and `Gan.gen_loss` of the contract."""
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """That of equation 3; nothing for D to learn while the encoders do."""
-        return (
-            (jnp.zeros(()), ({}, disc_stats))
-            if _encodes(ctx)
-            else base.disc_loss(disc_params, disc_stats, batch, fakes, ctx)
-        )
+        """That of the conditional GAN; nothing for D to learn while the encoders do."""
+        if _encodes(ctx):
+            return jnp.zeros(()), ({}, disc_stats)
+        return base.disc_loss(disc_params, disc_stats, batch, fakes, ctx)
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """That of equation 3; then L_ez + L_ey, equations 4 and 5."""
+        """That of the conditional GAN; then L_ez + L_ey (section 3.1)."""
         if not _encodes(ctx):
             return base.gen_loss(disc_params, disc_stats, batch, fakes, ctx)
         logs = {
             "loss/E_z": losses.mse(fakes["z_encoded"], fakes["z"]),
             "loss/E_y": losses.mse(fakes["y_encoded"], batch["label"]),
         }
-        return sum(logs.values()), logs
+        total = sum(logs.values())
+        return total, {"loss/G": total, **logs}
 
-    def sample(gen_params, gen_stats, z, label, ctx):
-        return draw(gen_params, gen_stats, z, label)
+    return disc_loss, gen_loss
 
-    def translate(gen_params, gen_stats, x, target, statistics="running", keys=None):
-        z, _ = encode("E_z", gen_params, gen_stats, x, statistics)
-        return draw(gen_params, gen_stats, z, target, statistics)
 
-    def preview(gen_params, gen_stats, batch, ctx):
-        """Towards every label, and what both encoders tell of an image; of noise until they learn."""
-        x, label, z = batch["x"], batch["label"], noise.normal(ctx, base.latent)
-        y = label
+def _make_preview(base: Gan, own: _Nets) -> Callable:
+    """Towards every label, and again as both encoders tell of an image; of noise until they learn."""
+
+    def preview(params, stats, batch, ctx):
+        x, y, z = batch["x"], batch["label"], noise.normal(ctx, base.latent)
+        targets = {name: base.labels.towards(name, y) for name in base.labels.domains}
         if _encodes(ctx):
-            (z, _), (y, _) = (encode(name, gen_params, gen_stats, x) for name in ("E_z", "E_y"))
-        targets = {name: base.labels.towards(name, label) for name in base.labels.domains}
-        made = {name: draw(gen_params, gen_stats, z, target) for name, target in targets.items()}
-        return {"x_rec": draw(gen_params, gen_stats, z, y), **made}, gen_stats
+            (z, _), (y, _) = (own.encode(name, params, stats, x) for name in ("E_z", "E_y"))
+        return {name: own.draw(params, stats, z, y) for name, y in {"again": y, **targets}.items()}, stats
 
-    return dict(
-        init=init, generate=generate, disc_loss=disc_loss, gen_loss=gen_loss,
-        sample=sample, translate=translate, preview=preview,
-    )  # fmt: skip
+    return preview
 
 
 def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) -> Gan:
@@ -133,7 +145,25 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     _check_decay(config.optimizer)
     labels = LabelSpace.of(config.data)
     base = gan.build(config, axis_name=axis_name, labels=labels)
-    generator, _ = nets.pair(config, axis_name)
-    shape = (*sides(config.data.image_size), config.data.channels)
-    changed = _with_encoders(base, generator, _encoders(config, axis_name, labels), shape)
-    return dataclasses.replace(base, **changed, grid=(("x", "x_rec"), labels.domains), phases=_phases(config.train))
+    own = _Nets.of(config, axis_name, labels)
+    disc_loss, gen_loss = _make_losses(base)
+
+    def sample(params, stats, z, label, ctx):
+        return own.draw(params, stats, z, label)
+
+    def translate(params, stats, x, target, statistics="running", keys=None):
+        z, _ = own.encode("E_z", params, stats, x, statistics)
+        return own.draw(params, stats, z, target, statistics)
+
+    return dataclasses.replace(
+        base,
+        init=_make_init(base, own, (*sides(config.data.image_size), config.data.channels)),
+        generate=_make_generate(base, own),
+        disc_loss=disc_loss,
+        gen_loss=gen_loss,
+        sample=sample,
+        translate=translate,
+        grid=(("x", "again"), labels.domains),
+        preview=_make_preview(base, own),
+        phases=_phases(config.train),
+    )

@@ -41,6 +41,7 @@ class Reporter:
         fading = f", fading in until step {phase.fades_until}" if phase.fades_until > phase.start else ""
         size = f"{phase.resolution}x{phase.resolution}{fading}" if phase.resolution else "another phase begins"
         self.say(f"step {phase.start}: {size}; compiling")
+        self._logs = {}  # another phase may log other things
 
     def say(self, text: str) -> None:
         """A line above the progress bar."""
