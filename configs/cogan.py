@@ -12,7 +12,11 @@ player. Images are of 64 pixels where the authors' digits are of 28, with an out
 
 A translation is a search for the noise that draws the image, from `model.search_starts` noises in `model.search_steps`
 steps each; what G cannot draw comes out as what it can. `--mode=export` holds the search as stablehlo and savedmodel,
-and with `--task=sample` the pairs in any format of graphs.
+and with `--task=sample` the pairs as onnx, too.
+
+:quick: chairs2cars at 32x32, width 32, 4000 steps of batch 32. Pairs look where the other does more often than not, and
+their colours go apart; what G drew of chairs is found again to 1 % of the distance between two draws. A translation
+takes half a second on a core.
 """
 
 import ml_collections
