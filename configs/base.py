@@ -27,9 +27,9 @@ class Open(NamedTuple):
     value: Any
 
 
-PAIRED = "discogan cyclegan pix2pix simgan bigan cut dclgan"  # methods of two domains, which may differ
-UNPAIRED = "discogan cyclegan simgan bigan cut dclgan"  # those of them that do without pairs
-TRANSLATE = f"{PAIRED} stargan"
+UNPAIRED = "discogan cyclegan simgan bigan cut dclgan"  # methods of two domains that do without pairs
+TRANSLATE = f"{UNPAIRED} pix2pix stargan"
+PAIRED = f"{UNPAIRED} pix2pix cogan"  # methods of two domains, which may differ
 
 DATA = dict(
     source="builtin",  # builtin (images of the package), folder (your own), tfds (TensorFlow Datasets)
@@ -44,9 +44,10 @@ DATA = dict(
     path_b=Open(""),  # folder: that of domain B
     domain_a="",  # folder: class directory that is domain A. tfds: attributes that select it, "Male=1,Eyeglasses=0"
     domain_b="",  # domain B, likewise
-    attributes=Of("gan cgan pggan stargan", ""),  # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
+    # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
+    attributes=Of("gan cgan icgan pggan stargan", ""),
     labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
-    exclusive=Of("stargan", ()),  # groups of labels of which an image has one at most; () for none
+    exclusive=Of("icgan stargan", ()),  # groups of labels of which an image has one at most; () for none
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
@@ -88,7 +89,7 @@ DATA = dict(
     rotate=0.0,  # degrees; turn training images by up to as many, either way
     scale=0.0,  # share; enlarge or shrink training images by a factor of up to 1 + scale
     color=0.0,  # share; change brightness, contrast and saturation of training images by up to as much
-    balance=Of("gan cgan pggan stargan", False),  # show every label equally often, however many images have it
+    balance=Of("gan cgan icgan pggan stargan", False),  # show every label equally often, however many images have it
     max_pixels=178_956_970,  # of an image; larger ones are not decoded, lest they fill the memory
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
     # Share of the training images that are held out for train.score, where the data have no split or directory val;
@@ -99,8 +100,8 @@ DATA = dict(
 )
 
 GENERATOR = dict(
-    # Channels of the first level (dcgan: of the last one).
-    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64),
+    # Channels of the first level (dcgan, cogan: of the last one).
+    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64, cogan=128),
     blocks=Of("resnet", 9, stargan=6),  # residual blocks
     levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
     layers=Of("mlp_points", 3),  # linear layers
@@ -121,14 +122,17 @@ GENERATOR = dict(
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
-        "dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix", "tanh", mlp_points="linear"
+        "cogan dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix",
+        "tanh",
+        mlp_points="linear",
     ),
 )
 
 DISCRIMINATOR = dict(
-    width=Of("dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
+    width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
     layers=Of("patchgan", 3, stargan=6, mlp_points=5),
+    joined=Of("dcgan", 0),  # strided convolutions before the labels join, as planes beside the pixels
     hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
     embedding=Of("mlp_images", 0),  # as the generator's
     fmap_base=Of("progressive", 8192),  # as the generator's
@@ -145,7 +149,11 @@ DISCRIMINATOR = dict(
 )
 
 MODEL = dict(
-    latent=Of("gan cgan", 100, pggan=512),  # dimensions of the noise
+    latent=Of("gan cgan cogan icgan", 100, pggan=512),  # dimensions of the noise
+    search_starts=Of("cogan", 4),  # noises from which the one that draws an image is searched for; the best is taken
+    search_steps=Of("cogan", 200),  # of Adam from each of them
+    search_rate=Of("cogan", 0.1),  # of these steps
+    encoder=Of("icgan", dict(width=32)),  # channels of the first layer of the encoders
     direction=Of("pix2pix simgan cut", "AtoB"),  # AtoB or BtoA
     projection=Of("cut dclgan", 256),  # features that each perceptron F makes of an activation of the generator's
 )
@@ -154,16 +162,20 @@ LOSS = dict(
     objective=Of("discogan", "discogan"),  # discogan; the baselines gan, gan_recon (one-way reconstruction)
     # log (non-saturating), minimax (saturating), lsgan, hinge, wgan (with penalty, lambda_gp or optimizer.disc.clip).
     adversarial=Of(
-        "discogan gan cgan pix2pix", "log", stargan="wgan", dclgan="hinge", **Of("cyclegan simgan bigan cut", "lsgan")
+        "discogan gan cgan cogan icgan pix2pix",
+        "log",
+        stargan="wgan",
+        dclgan="hinge",
+        **Of("cyclegan simgan bigan cut", "lsgan"),
     ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
     disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan", ()),
+    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan cogan icgan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
-    penalty=Of("discogan cyclegan pix2pix simgan bigan gan cgan cut dclgan", "none"),
-    penalty_weight=Of("discogan cyclegan pix2pix simgan bigan gan cgan cut dclgan", 10.0),  # weight of that
+    penalty=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", "none"),
+    penalty_weight=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", 10.0),  # weight of that
     lambda_gp=Of("stargan pggan", 10.0),  # weight of the two-sided gradient penalty
     drift=Of("pggan", 1e-3),  # weight of D's squared scores of real images
     reconstruction=Of("discogan", "mse"),  # distance of the way there and back: mse, l1, huber, cosine, hinge
@@ -238,6 +250,7 @@ TRAIN = dict(
     steps=0,  # turns to play; 0: as many as `epochs`, or the `growth` section, need
     epochs=0,  # times that all images are shown, in place of steps
     batch_size=64,  # images of all devices together
+    encoders_after=Of("icgan", 0.5),  # share of `steps` in which G and D learn; then they stay, and the encoders learn
     # Made images that are kept for D to see again; 0: it sees the newest alone.
     pool_size=Of("cyclegan simgan bigan", 50),
     # stepwise: all samples of a batch draw from what the pool was before the step; sequential: each draws from what the

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 FEATURES = {"loss.content_weight": 0.0, "loss.perceptual_weight": 10.0}
 FAST = {"loss.lambda_X": 10.0, "loss.lambda_Y": 0.0, "loss.flip_equivariance": True}
 ENTRIES = {
-    "cogan": Entry("CoGAN", "cogan"),
+    "cogan": Entry("CoGAN", "cogan", {"train.batch_size": 32, "optimizer.learning_rate": 2e-4}),  # its batch norm's
     "bigan": Entry("BiGAN/ALI", "bigan"),
     "simgan": Entry("SimGAN", "simgan", turned=True),
     "features": Entry("feature loss + GAN", "simgan", FEATURES, turned=True),

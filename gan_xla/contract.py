@@ -130,7 +130,7 @@ USUAL = Habit()
 class Gan:
     """A method as pure functions over explicit parameters. `batch` holds images [n, h, w, c]
     in `value_range`, or points [n, 2]; `fakes` maps a name such as "x_AB" to the same shapes.
-    Methods have `translate`, or `sample` with `latent`.
+    Methods have `translate`, or `sample` with `latent`, or both.
 
     Attributes:
       init: key -> Pair(gen=Net, disc=Net).

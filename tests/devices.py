@@ -41,6 +41,10 @@ CASES = {
     "one way": dict(config="simgan", turns=("dg",), norm="batch"),
     # A penalty beside spectral norm and an average; it takes no batch norm.
     "modern": dict(config="cyclegan_modern", turns=("gd",), norm="none", ema_decay=0.9),
+    # Noise is drawn for each sample; batch norm is shared by what both domains' images are drawn with.
+    "coupled": dict(config="cogan", turns=("d+g",)),
+    # The last phase: encoders of what is drawn for each sample.
+    "encoders": dict(config="icgan:tiny", turns=("dg",)),
 }
 TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
 
@@ -80,7 +84,7 @@ def final_state(config: ConfigDict, shared_by):
     state = create(gan, optimizer, seed=0)
     state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     generator = np.random.default_rng(1)
-    step = make_step(gan, optimizer, config.train.turns, devices.AXIS, accumulate=config.train.accumulate)
+    step = make_step(gan, optimizer, config.train.turns, devices.AXIS, gan.phases[-1], config.train.accumulate)
     step = devices.map_step(step, shared_by)
     shape = (1, BATCH, *images.sides(config.data.image_size), 3)
     for _ in range(STEPS):

@@ -56,6 +56,7 @@ SINCE = {
     "model.generator.output": "linear",
     "model.generator.antialias": False,
     "model.generator.initial": "normal",
+    "model.discriminator.joined": 0,
     "model.discriminator.antialias": False,
     "model.discriminator.initial": "normal",
     "model.discriminator.norm": {"patch_discogan": "instance", "encoder_decoder": "batch"},

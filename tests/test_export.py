@@ -6,13 +6,14 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from devices import configure
 from test_inference import _save
 
 import gan_xla
-from gan_xla.export import export
+from gan_xla.export import export, savedmodel
 from gan_xla.main import main
 
 pytestmark = pytest.mark.slow
@@ -143,6 +144,20 @@ def test_tensorflow_loads_the_saved_model(name, runs, tmp_path):
     assert (
         json.loads((tmp_path / "out" / "about.json").read_text())["dropout" if name != "cgan" else "noise"] is not None
     )
+
+
+def test_an_operation_that_is_too_young_for_a_saved_model_is_a_clear_error(runs, tmp_path, capsys, monkeypatch):
+    make = savedmodel.program.make
+
+    def younger(*args, **options):
+        made = make(*args, **options)
+        rows = lambda z: jnp.take_along_axis(z, jnp.zeros((*z.shape[:-1], 1), jnp.int32), axis=-1)
+        return made._replace(call=lambda z, *rest: made.call(z + 0 * rows(z), *rest))
+
+    monkeypatch.setattr(savedmodel.program, "make", younger)
+    assert _export(runs("cgan"), tmp_path / "out", "savedmodel") == 2
+    assert "an operation of this network is younger than StableHLO 1.0.0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_direction_is_the_one_that_is_asked_for(runs, tmp_path):

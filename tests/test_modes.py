@@ -14,6 +14,11 @@ from gan_xla.run import settings
 
 FORMATS = ("stablehlo", "onnx", "savedmodel", "torch", "safetensors", "web")
 USUAL = ("discogan", "cgan")  # one that translates and one that draws; the others are for `.ci/run`
+# What draws and translates: ends of the files of a sample, and what is measured.
+BOTH = {
+    "cogan": (("_A", "_B"), ("AtoB", "BtoA", "samples of x_A", "samples of x_B")),
+    "icgan": (("",), ("chairs", "cars", "samples")),
+}
 CONFIGS = [pytest.param(x, marks=() if x in USUAL else pytest.mark.slow) for x in settings.shipped()]
 write_report = report.write  # conftest puts another in its place while runs are trained
 
@@ -67,7 +72,7 @@ def _in_every_mode(run: _Run, tmp_path: Path, monkeypatch) -> dict[str, str]:
     config, out = settings.read(run.workdir), tmp_path / "out"
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     images.write(tmp_path / "photo.png", picture)
-    domain = [] if config.gan != "stargan" else [f"--domain={config.data.labels[0]}"]
+    domain = [] if config.gan not in ("stargan", "icgan") else [f"--domain={config.data.labels[0]}"]
     found = {
         "translate": run.mode("translate", f"--input={tmp_path}/photo.png", f"--output={out}/translated", *domain),
         "sample": run.mode("sample", f"--output={out}/drawn", "--num=3"),
@@ -89,9 +94,25 @@ def test_every_config_trains_resumes_and_goes_through_every_mode(name, tmp_path,
     run = _Run(name, tmp_path, capsys, *fields, "optimizer.schedule=constant")
     run.train()
     errors = _in_every_mode(run, tmp_path, monkeypatch)
-    draws = name in ("gan", "cgan", "dcgan", "pggan")
-    assert bool(errors["sample"]) != draws and bool(errors["translate"]) == (draws or name == "toy_gmm"), errors
-    assert not any(errors[x] for x in ("evaluate", "report", "stablehlo")), errors
+    draws, both = name in ("gan", "cgan", "dcgan", "pggan"), name in BOTH
+    assert bool(errors["sample"]) != (draws or both), errors
+    assert bool(errors["translate"]) == (draws or name == "toy_gmm"), errors
+    assert not any(errors[x] for x in ("evaluate", "report", "stablehlo", "savedmodel")), errors
+    if both:
+        _does_both(run, tmp_path, *BOTH[name])
+
+
+def _does_both(run: _Run, tmp_path: Path, drawn: tuple[str, ...], measured: tuple[str, ...]) -> None:
+    """Files that were drawn, cases that were measured, and both tasks exported."""
+    ends = [f"{number}{end}" for number in ("00000", "00001", "00002", "grid") for end in drawn]
+    assert sorted(path.name for path in (tmp_path / "out/drawn").iterdir()) == sorted(f"{end}.png" for end in ends)
+    cases = json.loads((run.workdir / "evaluation.json").read_text())["2"]
+    assert sorted(cases) == sorted(measured)
+    for task, takes in (("translate", "images"), ("sample", "noise")):
+        output = tmp_path / f"out/{task}"
+        assert not run.mode("export", "--format=stablehlo", f"--task={task}", f"--output={output}")
+        about = json.loads((output / "about.json").read_text())
+        assert takes in about and ("noise" in about) == (task == "sample")
 
 
 @pytest.mark.parametrize("name", [pytest.param(x, marks=pytest.mark.slow) for x in METHODS])
@@ -99,10 +120,5 @@ def test_a_newcomers_method_trains_resumes_and_goes_through_every_mode(name, ins
     run = _Run(installed[name], tmp_path, capsys, "optimizer.schedule=constant")
     run.train()
     errors = _in_every_mode(run, tmp_path, monkeypatch)
-    assert bool(errors["translate"]) == (name == "cogan") and bool(errors["sample"]) == (name != "cogan"), errors
+    assert not errors["translate"] and errors["sample"], errors
     assert not any(errors[x] for x in ("evaluate", "report", "stablehlo")), errors
-    if name == "cogan":
-        drawn = sorted(path.name for path in (tmp_path / "out/drawn").iterdir())
-        assert drawn == sorted(f"{x}_{d}.png" for x in ("00000", "00001", "00002", "grid") for d in "AB")
-        cases = json.loads((run.workdir / "evaluation.json").read_text())["2"]
-        assert sorted(cases) == ["samples of x_A", "samples of x_B"]

@@ -75,7 +75,7 @@ def test_the_turns_that_are_allowed_are_those_that_are_played():
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"net": "nonesuch"}, "model.generator.net='nonesuch' is unknown; use one of dcgan, encoder_decoder"),
+        ({"net": "nonesuch"}, "model.generator.net='nonesuch' is unknown; use one of cogan, dcgan, encoder_decoder"),
         ({"net": "blocks"}, "model.generator.net='blocks' is unknown"),
         ({}, "model.generator.net=None is unknown"),
         ({"net": "resnet", "norm": "batchnorm"}, "model.generator.norm='batchnorm' is unknown; use one of batch"),

@@ -14,13 +14,16 @@ def flax_variables(model) -> tuple[dict, dict]:
     """PyTorch's parameters and statistics under the names that Flax gives to the same layers in the same order."""
     params, stats, counts = {}, {}, {}
     for layer in model.modules():
-        kinds = {nn.Conv2d: "Conv", nn.ConvTranspose2d: "ConvTranspose", nn.BatchNorm2d: "Norm"}
+        kinds = {nn.Conv2d: "Conv", nn.ConvTranspose2d: "ConvTranspose", nn.BatchNorm2d: "Norm", nn.PReLU: "PReLU"}
         kind = kinds.get(type(layer), "Norm" if isinstance(layer, nn.InstanceNorm2d) and layer.affine else None)
         if kind is None:
             continue
         name = f"{kind}_{counts.setdefault(kind, 0)}"
         counts[kind] += 1
         value = {name: jnp.array(tensor.numpy()) for name, tensor in layer.state_dict().items()}
+        if kind == "PReLU":
+            params[name] = {"negative_slope": value["weight"][0]}
+            continue
         if kind == "Norm":
             affine = {"scale": value["weight"], "bias": value["bias"]}
             params[name] = {f"{type(layer).__name__.removesuffix('2d')}_0": affine}

@@ -1,5 +1,5 @@
 """What a trained method is made to do on test data, and what the result is compared with: one `Case` for each
-direction of a translation, each domain, or the samples. Which cases there are, the method's `Gan` says."""
+direction of a translation, each domain, and the samples. Which cases there are, the method's `Gan` says."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -154,14 +154,14 @@ def of(
     """
     if not all(len(source) for part in (dataset, *dataset.others) for source in part.test):
         raise UserError(f"{dataset.about}: there are no test images to measure this run on")
-    common = {"most": most, "given": given or {}, "seed": seed}
-    common["num"] = num if num or not gan.translate else most
+    cases, common = [], {"most": most, "given": given or {}, "seed": seed}
     if gan.directions:
-        cases = _directions(gan, config, dataset, **common)
+        cases += _directions(gan, config, dataset, num=num or most, **common)
     elif gan.translate:
-        cases = _domains(gan, dataset, **common)
-    else:
-        cases = [_samples(gan, config, dataset, name, **common) for name in gan.draws if not given or name in given]
+        cases += _domains(gan, dataset, num=num or most, **common)
+    if gan.sample:
+        drawn = [name for name in gan.draws if not given or name in given]
+        cases += [_samples(gan, config, dataset, name, num=num, **common) for name in drawn]
     return [dataclasses.replace(case, background=tuple(config.data.background)) for case in cases]
 
 

@@ -22,6 +22,7 @@ def export(
     output: str | os.PathLike,
     *,
     format: str,
+    task: str | None = None,
     direction: str | None = None,
     checkpoint: str | int = "last",
     batch: str | int = ANY,
@@ -37,6 +38,7 @@ def export(
       workdir: the run.
       output: file or directory to make, as the format says; there whole or not at all.
       format: name of a module of this package.
+      task: as `Model.only`.
       direction: as `Model.translate`; None for the model's first, or all of them where the format has room.
       checkpoint: as `gan_xla.load`.
       batch: images that it takes at once, or "symbolic" for any number.
@@ -44,7 +46,7 @@ def export(
         `Model.size_multiple`.
       options: what `write` of the format takes besides, where it is not None.
     Raises:
-      UserError: unknown format, direction or option, impossible numbers, a missing library, no run, an output
+      UserError: unknown format, task, direction or option, impossible numbers, a missing library, no run, an output
         that exists or cannot be written, or what the model or the format cannot do.
     """
     write = _find(format).write
@@ -54,7 +56,7 @@ def export(
     output = Path(output)
     if os.path.lexists(output):
         raise UserError(f"--output={output} exists; use another name, or remove it")
-    model = gan_xla.load(workdir, checkpoint)
+    model = gan_xla.load(workdir, checkpoint).only(task)
     if direction is not None and direction not in model.directions:
         raise UserError(f"--direction={direction}: {_directions(model)}")
     options |= {"direction": direction, "batch": _batch(batch), "size": _size(size, model)}

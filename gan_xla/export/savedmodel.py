@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jax.extend.mlir.dialects import stablehlo
 
+from gan_xla.errors import UserError
 from gan_xla.export import program
 from gan_xla.inference.model import Model
 
@@ -18,6 +19,9 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
     """Writes the directory `output`: a function `serving_default` of named inputs, and `Program.about` as about.json.
 
     TensorFlow runs the same StableHLO program as JAX, by its operation XlaCallModule.
+
+    Raises:
+      UserError: a network of operations that this version of StableHLO does not have.
     """
     from jax.experimental import jax2tf
 
@@ -55,5 +59,11 @@ def _restate(graph):
     for node in kept:
         if node.op == "XlaCallModule":
             text = stablehlo.deserialize_portable_artifact_str(node.attr["module"].s)
-            node.attr["module"].s = stablehlo.serialize_portable_artifact_str(text, STABLEHLO)
+            try:
+                node.attr["module"].s = stablehlo.serialize_portable_artifact_str(text, STABLEHLO)
+            except ValueError as error:
+                raise UserError(
+                    f"--format=savedmodel: an operation of this network is younger than StableHLO {STABLEHLO}, which "
+                    "TensorFlow reads; use --format=stablehlo"
+                ) from error
     return type(graph)(node=kept, versions=graph.versions, library=graph.library)

@@ -1,5 +1,6 @@
 """Trained models for use: `load(workdir)`. Imports no TensorFlow."""
 
+import dataclasses
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -44,6 +45,7 @@ class Model:
         self, gan: Gan, config: ml_collections.ConfigDict, step: int, variables: dict[str, Any], early: int = 0
     ):
         self.config, self.step, self.variables = config, step, variables
+        self._early = early
         self._gan, self._placed = gan, devices.everywhere(variables["gen"])
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
@@ -162,6 +164,22 @@ class Model:
             y = self._translate(*self._placed, devices.spread(self._into(x[rows], source)), to, statistics, keys)
             parts.append(self._out_of(y, made)[: len(x) - start])
         return np.concatenate(parts)
+
+    def only(self, task: str | None = None) -> "Model":
+        """The same model without the other task, for what has room for one, such as an exported file.
+
+        Args:
+          task: "translate" or "sample"; None: the first of them that the model does.
+        Raises:
+          UserError: the model does not do it.
+        """
+        tasks = {"translate": self._gan.translate, "sample": self._gan.sample}
+        task = task or next(name for name, function in tasks.items() if function)
+        if tasks[task] is None:
+            raise UserError(f"--task={task}: this {self.config.gan} model does not {task}; leave --task out")
+        without = {"latent": 0, "sample": None} if task == "translate" else {"directions": (), "translate": None}
+        gan = dataclasses.replace(self._gan, **without)
+        return Model(gan, self.config, self.step, self.variables, self._early)
 
     def function(self, direction: str | None = None) -> Callable[..., jax.Array]:
         """What `translate` without dropout, or `sample`, does, as a pure function of arrays, for exporters.

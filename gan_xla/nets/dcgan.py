@@ -41,26 +41,29 @@ class Generator(blocks.Network):
 
 
 class Discriminator(blocks.Network):
-    """Strided convolutions down to 4x4, normalised from the second, then one logit; labels are planes of the input.
+    """Strided convolutions down to 4x4, normalised from the second, then one logit; labels are planes beside the input.
 
     Attributes:
       size, width: as the generator's.
+      joined: strided convolutions before the labels join.
       norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
       spectral_norm: divide every kernel by its largest singular value.
     """
 
     size: Size = 64
     width: int = 64
+    joined: int = 0
     norm: str = "batch"
     spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, x: tuple[Array, Array], batch_statistics: bool, keys: Array | None = None):
         """(images [n, h, w, c], labels [n, d]) -> (logits [n, 1, 1, 1], activations of the strided layers)."""
-        image, label = x
-        planes = jnp.broadcast_to(label[:, None, None], (*image.shape[:3], label.shape[-1]))
-        x, features = jnp.concatenate([image, planes.astype(image.dtype)], axis=-1), []
+        (x, label), features = x, []
         for i, width in enumerate(channels(self.size, self.width)):
+            if i == self.joined:
+                planes = jnp.broadcast_to(label[:, None, None], (*x.shape[:3], label.shape[-1]))
+                x = jnp.concatenate([x, planes.astype(x.dtype)], axis=-1)
             layer = Conv(width, 4, 2, 1, use_bias=False, **blocks.NORMAL)
             x = blocks.convolve(layer, x, self.spectral_norm, batch_statistics)
             if i:

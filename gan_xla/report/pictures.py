@@ -81,17 +81,14 @@ def made(run: Run, checkpoint: str = "last") -> tuple[int, list[Table]]:
     """What a checkpoint makes of test images, or draws.
 
     Returns:
-      Its step, and a table for each direction; one of all domains; or one of samples by label.
+      Its step, and a table for each direction, or one of all domains; and one of samples, by label where it has any.
     Raises:
       UserError: the run has no such checkpoint, or its data cannot be read.
     """
     model = gan_xla.load(run.path, checkpoint)
     gan = gans.build(run.config)
-    if gan.directions:
-        return model.step, _directions(model, gan, run)
-    if gan.translate:
-        return model.step, [_domains(model, gan, run)]
-    return model.step, [_samples(model)]
+    tables = _directions(model, gan, run) if gan.directions else [_domains(model, gan, run)] if gan.translate else []
+    return model.step, [*tables, *([_samples(model)] if gan.sample else [])]
 
 
 def _uris(x: Iterable[np.ndarray]) -> list[str]:
@@ -106,7 +103,8 @@ def _seen(model: Model, x: np.ndarray, name: str = "x") -> list[str]:
 def _directions(model: Model, gan, run: Run) -> list[Table]:
     many = ROWS if run.config.data.image_size else POINTS
     found = cases.of(gan, run.config, data.load(run.config.data), num=many, most=many)
-    return [_direction(case, list(case.batches(model, back=True))) for case in found]
+    translated = [case for case in found if case.name in gan.directions]
+    return [_direction(case, list(case.batches(model, back=True))) for case in translated]
 
 
 def _direction(case: cases.Case, batches: Sequence[cases.Batch]) -> Table:

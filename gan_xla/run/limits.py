@@ -119,6 +119,7 @@ RULES = {
     "optimizer.b2": SHARE,
     "train.turns": Rule(lambda turns: turns and set(turns) <= set(TURNS), f"one or more of {', '.join(TURNS)}"),
     "train.batch_size": COUNT,
+    "train.encoders_after": Rule(lambda x: 0 < x < 1, "more than 0, and below 1"),
     "train.log_every": COUNT,
     "train.sample_every": COUNT,
     "train.checkpoint_every": COUNT,

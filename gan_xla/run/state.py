@@ -140,11 +140,10 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     return Pair(side("gen"), side("disc"))
 
 
-def reset(state: TrainState, optimizer: Pair) -> TrainState:
-    """The state with optimisers that remember nothing."""
+def reset(state: TrainState) -> TrainState:
+    """The state, of one seed or of several, with optimisers that remember nothing: all that they do begins at 0."""
     gen, disc = (
-        player.replace(opt_state=side.transform.init(player.params))
-        for player, side in ((state.gen, optimizer.gen), (state.disc, optimizer.disc))
+        player.replace(opt_state=jax.tree.map(jnp.zeros_like, player.opt_state)) for player in (state.gen, state.disc)
     )
     return state.replace(gen=gen, disc=disc)
 

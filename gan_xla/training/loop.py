@@ -135,7 +135,7 @@ class Loop:
             self._next = later[0] if later and end < steps else None
             for begin, stop in itertools.pairwise(sorted({phase.start, min(phase.fades_until, end), end})):
                 if start == begin and phase.resets:
-                    state = reset(state, self._optimizer)
+                    state = reset(state)
                 if start < stop:
                     planned = later[0].start if later and begin >= phase.fades_until else None
                     state, start, asked = self._play(programs, state, phase, start, stop, planned)

@@ -54,8 +54,8 @@ def describe(config: ml_collections.ConfigDict, hint: str = "") -> str:
         "networks": _networks(parts),
         "phases": "\n".join(_phase(parts, phase, steps) for phase, steps in _lengths(parts)),
         "memory": f"on each device {trial.held / GIB:.2f} GiB of state and batch, {trial.working / GIB:.2f} GiB more "
-        f"while a step runs{_of(parts, trial)}",
-        "time": f"{trial.seconds:.3g} s a step{_of(parts, trial)} on {devices.describe()}: {_duration(hours)} in all"
+        f"while a step runs{_of(trial)}",
+        "time": f"{trial.seconds:.3g} s a step{_of(trial)} on {devices.describe()}: {_duration(hours)} in all"
         + (f"; {hint}" if hint and hours > 1 else ""),
     }
     return "\n".join(f"{name:10}{text}".replace("\n", "\n" + 10 * " ") for name, text in lines.items())
@@ -116,15 +116,15 @@ def _hours(parts: Parts, phase: Phase, steps: int, trial: Trial) -> float:
     return steps * trial.seconds * factor / 3600
 
 
-def _of(parts: Parts, trial: Trial) -> str:
-    return f" at {trial.phase.resolution}x{trial.phase.resolution}" if len(parts.gan.phases) > 1 else ""
+def _of(trial: Trial) -> str:
+    return f" at {trial.phase.resolution}x{trial.phase.resolution}" if trial.phase.resolution else ""
 
 
 def _networks(parts: Parts) -> str:
     """Networks by name with their numbers of parameters."""
     found = {}
     for letter, net in zip("GD", jax.eval_shape(parts.gan.init, jax.random.key(0)), strict=True):
-        several = any(name.startswith(f"{letter}_") for name in net.params)
+        several = any(name.partition("_")[0] == letter for name in net.params)
         found |= net.params if several else {letter: net.params}
     counts = {name: sum(x.size for x in jax.tree.leaves(params)) for name, params in found.items()}
     return (

@@ -16,7 +16,8 @@ def _shapes(batch: Tree, phase: Phase) -> Tree:
 
     def leaf(x):
         devices, k, _, *rest = x.shape
-        rest = [phase.resolution, phase.resolution, rest[2]] if len(rest) == 3 else rest
+        if phase.resolution and len(rest) == 3:
+            rest = [phase.resolution, phase.resolution, rest[2]]
         return jax.ShapeDtypeStruct((devices, k, share, *rest), x.dtype)
 
     return jax.tree.map(leaf, batch)

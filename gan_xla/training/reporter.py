@@ -39,7 +39,9 @@ class Reporter:
     def announce(self, phase: Phase) -> None:
         """Called before the first step of a phase, where there are several."""
         fading = f", fading in until step {phase.fades_until}" if phase.fades_until > phase.start else ""
-        self.say(f"step {phase.start}: {phase.resolution}x{phase.resolution}{fading}; compiling")
+        size = f"{phase.resolution}x{phase.resolution}{fading}" if phase.resolution else "another phase begins"
+        self.say(f"step {phase.start}: {size}; compiling")
+        self._logs = {}  # another phase may log other things
 
     def say(self, text: str) -> None:
         """A line above the progress bar."""
