@@ -6,7 +6,9 @@
 `data.path` as in configs/cyclegan.py, and networks, optimiser and epochs too, at 256x256; one 70x70 PatchGAN sees an
 image of A beside one of B, pools keep 50 pairs of each kind; no cycle; D first.
 
-:quick: chairs2cars at 32x32, as configs/cyclegan.py has it, 2000 steps of batch 4.
+:quick: chairs2cars at 32x32, as configs/cyclegan.py has it, 2000 steps of batch 4: four minutes of
+one core. It collapses: every chair becomes the same dotted shape, as every car does. Zhu et al. found
+no good translations either.
 """
 
 import ml_collections

@@ -8,7 +8,8 @@
 
 :features: the distance is one of features (Zhu et al.: VGG-16's relu4_2; here EfficientNet-Lite0, of the extra eval).
 
-:quick: chairs2cars at 32x32, as configs/cyclegan.py has it, 2000 steps of batch 4.
+:quick: chairs2cars at 32x32, as configs/cyclegan.py has it, 2000 steps of batch 4: two minutes of
+one core. Chairs stay chairs, in the colours and with the edges of cars.
 """
 
 import ml_collections
