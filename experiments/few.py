@@ -2,11 +2,11 @@
 
   python -m experiments.few [--scale=cpu|gpu] [--seeds=N]
 
-Trains DiscoGAN from chairs to faces, CycleGAN from drawings to objects (unpaired) and DCGAN on faces, on 50, 200 and
-1000 built-in images of each domain (or as many as there are), with and without the options for few images, and measures
-on held-out models: the distance of features and recall, what is known to be true (the azimuth of faces, the object that
-was drawn), and how much lower D's loss is on training images than on held-out ones: what it knows by heart. Run again,
-it resumes, and skips what is finished. Writes scores.json, scores.md and a picture for each method.
+Trains DiscoGAN from chairs to faces, CycleGAN from drawings to objects (unpaired), DCGAN and PGGAN on faces, on 50, 200
+and 1000 built-in images of each domain (or as many as there are), with and without the options for few images, and
+measures on held-out models: the distance of features and recall, what is known to be true (the azimuth of faces, the
+object that was drawn), and how much lower D's loss is on training images than on held-out ones: what it knows by heart.
+Run again, it resumes, and skips what is finished. Writes scores.json, scores.md and a picture for each method.
 """
 
 from argparse import Namespace
@@ -79,6 +79,12 @@ TASKS = {
         {"name": "faces2faces", "azimuths": FRONT, "unlabelled": True},
         {**NARROW, "train.steps": 2000, "train.batch_size": 32},
     ),
+    "pggan": Task(
+        "PGGAN, faces",
+        "pggan",
+        {"name": "faces2faces", "azimuths": FRONT, "unlabelled": True},
+        {"growth.fade_images": 6000, "growth.stable_images": 6000, "data.flip": False},
+    ),
 }
 SCALES = {"cpu": ":quick", "gpu": ""}
 MEASURES = {
@@ -131,7 +137,7 @@ def by_heart(one: driver.Run) -> float:
         state = checkpoints.restore(checkpoints.latest(), like)
     dataset = data.load(config.data)
     count = min(COUNTS[0], *(len(source) for part in (dataset.train, dataset.test) for source in part))
-    ctx = Ctx(jax.random.key(0), state.step, np.arange(count))
+    ctx = Ctx(jax.random.key(0), state.step, np.arange(count), gan.phase(int(state.step), int(state.early)))
 
     @jax.jit
     def loss(batch, fakes):

@@ -247,3 +247,11 @@ def test_what_discriminators_know_by_heart_shows(tmp_path, in_process):
     one = driver.Run("dcgan:quick", fields, tmp_path / "run")
     driver.train([one], options(tmp_path, "--jobs=1"))
     assert few.by_heart(one) > 0.1
+
+
+def test_what_a_grown_discriminator_knows_by_heart_is_of_its_last_phase(tmp_path, in_process):
+    data = few.prepare(tmp_path, few.TASKS["pggan"], 4)
+    fields = {**few.OPTIONS, "data.source": "folder", "data.path": str(data), "data.load_size": 0}
+    one = driver.Run("pggan:tiny", fields | {"data.image_size": 8, "growth.first": 8}, tmp_path / "run")
+    driver.train([one], options(tmp_path, "--jobs=1"))
+    assert np.isfinite(few.by_heart(one))
