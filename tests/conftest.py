@@ -29,6 +29,14 @@ def _no_reports(request):
         yield
 
 
+# Files of few and long tests, which would keep one worker waiting for the other at the end.
+_LONGEST = ("test_processes", "test_devices", "test_reliability")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.module.__name__ not in _LONGEST)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Leaves out what would begin after the time that `.ci/run` allows, on a machine far slower than most."""

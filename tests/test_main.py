@@ -162,7 +162,7 @@ MISTAKES = {
     "no config": ([], "--mode=train needs --config"),
     "a part of configs": (
         ["--config=configs/base.py"],
-        "--config=configs/base.py: no such file; shipped configs are cgan",
+        "--config=configs/base.py: no such file; shipped configs are bigan, cgan",
     ),
     "an unknown variant": (["--config=discogan:huge"], "unknown variant 'huge'; this config has: quick, tiny"),
     "an unknown field": (["--config=discogan", "--config.train.stesp=3"], "stesp"),

@@ -1,10 +1,12 @@
 """Several real processes train one run."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -31,12 +33,12 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
-def _start(count: int, command: list[str], bits: int = 64) -> list[subprocess.Popen]:
+def _start(count: int, command: list[str], bits: int = 64, more: Mapping[str, str] = {}) -> list[subprocess.Popen]:
     """The command in `count` processes of one device each; 0: without --distributed."""
     where = f"127.0.0.1:{_free_port()}"
     script = [sys.executable, "tests/processes.py", str(bits)]
     flags = "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0"
-    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), **more}
     return [
         subprocess.Popen(
             [*script, *([where, str(count), str(i)] if count else []), "--", *command[1:]],
@@ -75,6 +77,19 @@ def test_processes_equal_one_and_resume(tmp_path):
     assert difference(_state64(tmp_path / "one"), _state64(tmp_path / "several")) < 1e-9
     losses = [_metrics(tmp_path / name)[-1]["loss/D"] for name in ("one", "several")]
     assert losses[1] == pytest.approx(losses[0])
+
+
+def test_phases_are_compiled_ahead_and_once(tmp_path):
+    """No process compiles a phase's step twice, or looks for it in the cache that the first one writes."""
+    fields = ("growth.fade_images=32", "growth.stable_images=32", "data.image_size=8")
+    command = ["main", "--config=pggan:tiny", f"--workdir={tmp_path}/run", *(f"--config.{field}" for field in fields)]
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    outputs = _finish(_start(2, command, 32, {**cache, "JAX_DEBUG_LOG_MODULES": "jax._src.compiler"}))
+    assert "step 8: 8x8" in outputs[0] and "finished at step 24" in outputs[0], outputs[0]
+    for output in outputs:
+        assert "Traceback" not in output, output
+        asked = re.findall(r"(?:MISS|hit) for '(?:jit__fun|jit_step)' with key '(.*)'", output)
+        assert len(asked) == len(set(asked)) == 2, output
 
 
 LONG = ("--config.train.steps=1000000", "--config.train.steps_per_call=1", "--config.train.checkpoint_every=20")

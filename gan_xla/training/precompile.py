@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 
 from gan_xla import devices
 from gan_xla.contract import Phase, Tree
@@ -24,18 +25,29 @@ def _shapes(batch: Tree, phase: Phase) -> Tree:
 
 
 class Ahead:
-    """Compiles in a thread, into the persistent compilation cache, from which the call then comes in seconds."""
+    """Compiles in a thread, into the persistent compilation cache, from which the call then comes in seconds.
+
+    Of several processes JAX has the first write that cache; others find it there where they share its directory.
+    """
 
     def __init__(self):
         self._thread = None
 
     def start(self, programs: Sequence, state: TrainState, batch: Tree, phase: Phase) -> None:
         """Begins with the mapped steps of `phase`, for a state and a batch like these."""
-        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state), _shapes(batch, phase)
+        shapes = _shapes(batch, phase)
+        if devices.several():
+            # Here pmap makes arrays of what a program is lowered for, which shapes are none; and the next step takes
+            # the state's memory, so this cannot wait.
+            rows = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+            lowered = iter([program.lower(state, rows) for program in programs])
+        else:
+            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+            lowered = (program.lower(like, shapes) for program in programs)
 
         def compile_all():
-            for program in programs:
-                program.lower(*like).compile()
+            for program in lowered:
+                program.compile()
 
         # A daemon, so that a run that is asked to leave need not wait for it.
         self._thread = threading.Thread(target=compile_all, daemon=True, name="ahead")
