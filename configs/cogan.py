@@ -14,9 +14,10 @@ A translation is a search for the noise that draws the image, from `model.search
 steps each; what G cannot draw comes out as what it can. `--mode=export` holds the search as stablehlo and savedmodel,
 and with `--task=sample` the pairs as onnx, too.
 
-:quick: chairs2cars at 32x32, width 32, 4000 steps of batch 32. Pairs look where the other does more often than not, and
-their colours go apart; what G drew of chairs is found again to 1 % of the distance between two draws. A translation
-takes half a second on a core.
+:quick: chairs2cars at 32x32, width 32, 4000 steps of batch 32. Images that G drew become the other of their pair, but
+for 3 % (chairs) and 8 % (cars) of the mean squared difference of two draws; test images become what G can draw. Pairs
+share little of what people see: not the colours, and where they face hardly (mean errors of 60 and 79 degrees, chance
+90). A translation takes a third of a second on one core.
 """
 
 import ml_collections

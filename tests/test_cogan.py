@@ -14,6 +14,7 @@ from gan_xla.errors import UserError
 from gan_xla.main import main
 from gan_xla.nets import cogan
 from gan_xla.run import settings
+from gan_xla.run.changes import Change
 
 SIZE, COUNT = 16, 3
 
@@ -122,6 +123,12 @@ def test_an_impossible_size_is_a_clear_error(size, takes):
     gan = gans.build(settings.load("cogan:tiny", f"config.data.image_size={size}"))
     with pytest.raises(UserError, match=f"data.image_size={size}: this network takes {takes}"):
         jax.eval_shape(gan.init, jax.random.key(0))
+
+
+def test_a_search_begins_somewhere_and_can_change_in_a_run():
+    with pytest.raises(UserError, match="model.search_starts=0 must be a whole number from 1"):
+        settings.resolve(settings.load("cogan:tiny", "config.model.search_starts=0"), 100)
+    assert not Change("model.search_steps", 200, 500).fixed and Change("model.latent", 100, 50).fixed
 
 
 def _export(run, output, *flags):

@@ -26,7 +26,7 @@ def _make_losses(discriminator, loss: ml_collections.FrozenConfigDict, view: Cal
         return logits
 
     def disc_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """Minus equation 3, the sum of both domains' games."""
+        """The sum of both domains' games (section 3)."""
         real = judge(disc_params, disc_stats, batch, "x", ctx)
         fake = judge(disc_params, disc_stats, fakes, "fake", ctx)
         logs = {f"loss/D_{domain}": sum(disc_terms(real[domain], fake[domain])) for domain in DOMAINS}

@@ -103,7 +103,7 @@ def _make_losses(base: Gan) -> tuple[Callable, Callable]:
         return base.disc_loss(disc_params, disc_stats, batch, fakes, ctx)
 
     def gen_loss(disc_params, disc_stats, batch, fakes, ctx):
-        """That of the conditional GAN; then L_ez + L_ey (section 3.1)."""
+        """That of the conditional GAN; then L_ez + L_ey."""
         if not _encodes(ctx):
             return base.gen_loss(disc_params, disc_stats, batch, fakes, ctx)
         logs = {

@@ -1,4 +1,4 @@
-"""IcGAN's encoders (Perarnau et al. 2016, section 4): G and D are those of `gan_xla.nets.dcgan`."""
+"""IcGAN's encoders (Perarnau et al. 2016): G and D are those of `gan_xla.nets.dcgan`."""
 
 import flax.linen as nn
 import jax

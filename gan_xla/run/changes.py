@@ -31,7 +31,7 @@ FREE = (
 FIXED = (
     "gan", "model.*", "data.labels", "data.exclusive", "data.joint.*", "growth.*", "train.num_seeds", "train.score",
 )  # fmt: skip
-EXCEPT = ("model.*.dropout",)
+EXCEPT = ("model.*.dropout", "model.search_*")
 
 
 class Change(NamedTuple):

@@ -91,6 +91,7 @@ RULES = {
     ),
     "model.latent": WIDTH,
     "model.projection": WIDTH,
+    "model.search_starts": COUNT,
     "model.*.width": WIDTH,
     "model.*.fmap_base": WIDTH,
     "model.*.fmap_max": WIDTH,
