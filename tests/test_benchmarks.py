@@ -1,6 +1,7 @@
 """The benchmarks, at sizes that say nothing about speed."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments.benchmarks import jax_side, layers, race, step, table, torch_side
+from experiments.benchmarks import jax_side, layers, machine, race, step, table, torch_side
 from experiments.benchmarks.workload import Workload
 from gan_xla import gans
 from gan_xla.errors import UserError
@@ -26,17 +27,26 @@ FIELDS = {
     "version",
     "images_per_s",
     "cpu_s_per_step",
+    "cpu_s_quartiles",
     "wall_s_per_step",
+    "wall_s_quartiles",
     "compile_s",
     "peak_memory_mb",
     "gflop_per_step",
     "fraction_of_matmul_peak",
 }
+HIDDEN = ("model.generator.hidden=(4,5)", "model.discriminator.hidden=(5,4)")
+FMAPS = ("model.latent=4", "model.generator.fmap_max=4", "model.discriminator.fmap_max=4")
 METHODS = {
     "discogan": Workload("discogan", 2, 16, "bfloat16", WIDTHS),
     "cyclegan": Workload("cyclegan", 2, 24, None, (*WIDTHS, "model.generator.blocks=1", "loss.lambda_identity=0.5")),
     "pix2pix": Workload("pix2pix", 2, 32, None, WIDTHS),
     "stargan": Workload("stargan", 2, 64, "bfloat16", (*WIDTHS, "model.generator.blocks=1")),
+    "discogan_unet": Workload("discogan_unet", 2, 32, "bfloat16", WIDTHS),
+    "gan": Workload("gan", 3, 28, None, HIDDEN),
+    "cgan": Workload("cgan", 3, 28, "bfloat16", (*HIDDEN, "model.latent=4")),
+    "dcgan": Workload("dcgan", 3, 24, None, WIDTHS),
+    "pggan": Workload("pggan:quick", 4, 8, "bfloat16", FMAPS),
 }
 
 
@@ -56,7 +66,8 @@ def test_every_side_prints_a_record_with_all_fields(capsys, monkeypatch):
     assert [record["side"] for record in records] == ["gan_xla", "torch", "torch.compile"]
     for record in records:
         assert set(record) == FIELDS
-        assert all(record[name] > 0 for name in FIELDS if not isinstance(record[name], str)), record
+        assert all(record[name] > 0 for name in FIELDS if isinstance(record[name], int | float)), record
+        assert record["wall_s_quartiles"] == [record["wall_s_per_step"]] * 2, "of one step"
         assert (record["image_size"], record["batch_size"], record["dtype"]) == (16, 2, "float32")
         assert record["images_per_s"] == pytest.approx(2 / record["wall_s_per_step"], rel=0.05)
         assert record["gflop_per_step"] == records[0]["gflop_per_step"]
@@ -68,14 +79,14 @@ def test_pytorch_plays_a_cycle_of_each_method(name):
     pytest.importorskip("torch")
     workload = METHODS[name]
     torch_side.check(workload.spec, workload.config())
+    assert torch_side.form(workload.config()) == name
     contestant = torch_side.make(workload, compiled=False)
     contestant.calls["step"]()
     assert set(contestant.facts()) == {"peak_memory_mb", "device", "version"}
 
 
 def test_of_pggan_the_phase_of_the_size_is_measured():
-    fields = ("model.latent=4", "model.generator.fmap_max=4", "model.discriminator.fmap_max=4")
-    contestant = jax_side.make(Workload("pggan:quick", 4, 8, fields=fields))
+    contestant = jax_side.make(METHODS["pggan"]._replace(dtype=None))
     contestant.calls["step"]()
     assert contestant.facts()["gflop_per_step"] > 0
     config = Workload("pggan:quick", 4, 8).config()
@@ -128,7 +139,11 @@ def test_the_operations_of_a_step_are_those_of_pytorch():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--config=gan", "--against=torch"], "there is no PyTorch form of gan='gan'; there is of discogan, cyclegan"),
+        (["--config=cut", "--against=torch"], "there is no PyTorch form of gan='cut'; there is of discogan, disco"),
+        (["--config=dcgan", "--set=loss.penalty=r1", "--against=torch"], "of 'dcgan' has not loss.penalty='r1', as"),
+        (["--config=gan", "--set=optimizer.disc.clip=0.1", "--against=torch"], "'gan' has not optimizer.disc.clip=0.1"),
+        (["--config=dcgan", "--set=gan=cgan", "--set=data.labels=a,b", "--against=torch"], "generator.net='dcgan'"),
+        (["--config=pggan", "--set=data.labels=a,b", "--against=torch"], "the PyTorch form of 'pggan' has not data.la"),
         (["--config=stargan", "--set=loss.lambda_gp=1", "--against=torch"], "'stargan' has not loss.lambda_gp=1.0"),
         (["--config=discogan_reference", "--against=torch.compile"], "train.turns=('d', 'g', 'g')"),
         (["--config=nothing"], "no such file; shipped configs are"),
@@ -205,6 +220,7 @@ def test_the_layers_table_puts_the_slowest_first_and_sums_over_all():
 
 def _record(side, wall):
     numbers = {"images_per_s": 1 / wall, "wall_s_per_step": wall, "cpu_s_per_step": 2 * wall, "gflop_per_step": 3.0}
+    numbers |= {f"{clock}_s_quartiles": [0.9 * wall, 1.1 * wall] for clock in ("wall", "cpu")}
     numbers |= {"fraction_of_matmul_peak": 0.5, "peak_memory_mb": 700, "compile_s": 9.0, "device": "cpu"}
     return {
         "side": side,
@@ -216,23 +232,64 @@ def _record(side, wall):
     } | numbers
 
 
+def _without_measuring(monkeypatch, load, *records):
+    monkeypatch.setattr(machine, "load", lambda: load)
+    monkeypatch.setattr(table, "product", lambda dtype: ("cpu", 100.0))
+    monkeypatch.setattr(step, "measure", lambda *args: [_record("gan_xla", 0.1), _record("torch", 0.2), *records])
+
+
 def test_the_table_is_written_between_its_marks(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     path = tmp_path / "RESULTS.md"
     path.write_text("before\n<!-- table: cpu -->\nold\n<!-- end -->\nafter\n")
     failed = {name: x for name, x in _record("torch.compile", 1.0).items() if name in ("side", "config", "image_size")}
     failed |= {"batch_size": 1, "dtype": "float32", "error": "InvalidCxxCompiler: a | b"}
-    monkeypatch.setattr(table, "product", lambda dtype: ("cpu", 100.0))
-    monkeypatch.setattr(step, "measure", lambda *args: [_record("gan_xla", 0.1), _record("torch", 0.2), failed])
+    _without_measuring(monkeypatch, 0.03, failed)
     assert common.run(table.main, ["--quick", f"--output={path}"]) == 0
     text = path.read_text()
     assert text.startswith("before\n<!-- table: cpu -->\n") and text.endswith("|\n<!-- end -->\nafter\n")
-    assert "old" not in text and table.processor() in text and "100 GFLOP/s in float32" in text
-    assert text.count("| torch | 5 | 200 | 400 | 0.50 | 0.50 | 3 | 50% | 700 | 9.0 |") == len(table.CPU)
+    assert "old" not in text and machine.processor() in text and "100 GFLOP/s in float32" in text
+    assert "; other processes used 0.03 cores when it began; " in text and "medians and quartiles of 3 steps" in text
+    line = "| torch | 5 | 200 (180 to 220) | 400 (180 to 220) | 0.50 | 0.50 | 3 | 50% | 700 | 9.0 |"
+    assert text.count(line) == len(table.CPU)
     assert "| torch.compile | InvalidCxxCompiler: a / b |" in text
     path.write_text("<!-- table: gpu -->\n")
     with pytest.raises(UserError, match="has no <!-- end --> after it"):
         table.insert(path, "gpu", "text")
+
+
+def test_no_table_is_written_on_a_busy_machine_unless_asked_for(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    path = tmp_path / "RESULTS.md"
+    _without_measuring(monkeypatch, 1.4)
+    assert common.run(table.main, [f"--output={path}"]) == 2 and not path.exists()
+    error = capsys.readouterr().err
+    assert (
+        error.startswith("error: other processes use 1.40 cores") and "add --busy" in error and error.count("\n") == 1
+    )
+    assert common.run(table.main, ["--busy", f"--output={path}"]) == 0
+    says = "**on a busy machine: other processes used 1.40 cores when it began**"
+    assert says in path.read_text() and says in capsys.readouterr().out
+    assert "medians and quartiles of 15 steps" in path.read_text()
+
+
+def test_fewer_steps_than_quartiles_take_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        table.main(["--steps=14"])
+    assert "14 are too few for quartiles; 15 or more" in capsys.readouterr().err
+
+
+def test_the_load_is_what_others_use_of_our_cores(tmp_path, monkeypatch):
+    """Columns: user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice."""
+    stat, tick = tmp_path / "stat", os.sysconf("SC_CLK_TCK")
+    monkeypatch.setattr(machine, "cores", lambda: [0, 2])
+    busy = lambda ticks: f"{ticks} 0 0 999 9 0 0 0 0 0"
+    stat.write_text(f"cpu  {busy(9)}\ncpu0 {busy(tick)}\ncpu1 {busy(5 * tick)}\ncpu2 1 2 3 4 5 6 7 8 9 10\nintr 5\n")
+    assert machine.worked(stat) == pytest.approx(1 + (1 + 2 + 3 + 6 + 7 + 8) / tick)
+    assert machine.load(0.01, stat) == 0, "nothing was used meanwhile"
+    stat.write_text("cpu0 0 0 0 0 0 0 0 0 0 0\n")
+    assert machine.load(0.01, stat) is None and machine.load(0.01, tmp_path / "none") is None
+    assert machine.describe(None, anyway=False) == "what other processes used is not known"
 
 
 def test_the_product_is_of_large_matrices():

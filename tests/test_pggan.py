@@ -1,4 +1,4 @@
-"""PGGAN: its phases, what fades, resuming within a fade, a step against PyTorch."""
+"""PGGAN: its phases, what fades, resuming within a fade."""
 
 import itertools
 
@@ -16,8 +16,6 @@ from gan_xla.errors import UserError
 from gan_xla.gans.pggan import Growth, _fooled, phases, real
 from gan_xla.main import main
 from gan_xla.run import settings
-from gan_xla.run.state import create, optimizers
-from gan_xla.training.step import make_step
 
 PAPER = Growth(4, 600_000, 600_000, ((4, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)))
 
@@ -157,57 +155,3 @@ def test_with_labels_d_classifies_both_real_and_fake_images_and_g_is_asked_for_t
     (_, on_real), (score, on_fake) = judge(batch["x"], label), judge(fakes["x_fake"], target)
     assert logs["loss/D_cls"] == pytest.approx(0.7 * (on_real + on_fake), rel=1e-5)
     assert loss == pytest.approx(0.7 * on_fake - score, rel=1e-5)
-
-
-@pytest.mark.slow
-def test_one_step_in_a_fade_equals_pytorchs_in_float64():
-    torch = pytest.importorskip("torch")
-    from torch_progressive import generate, judge, tensors
-
-    config = settings.load("pggan:quick")
-    config.data.image_size, config.model.latent = 16, 6
-    for side in (config.model.generator, config.model.discriminator):
-        side.fmap_base, side.fmap_max = 64, 8
-    config.optimizer.gen.ema_decay = 0.0
-    gan, optimizer = gans.build(config), optimizers(config.optimizer, 10)
-    phase = gan.phases[-1]
-    step = phase.start + (phase.fades_until - phase.start) // 4
-    with jax.enable_x64(True):
-        state = create(gan, optimizer, 0).replace(step=jnp.asarray(step, jnp.int32))
-        state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
-        g, d = (tensors(jax.device_get(side.params), True) for side in (state.gen, state.disc))
-        x = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 3))
-        batch = {"x": x[None], "index": np.arange(8)[None]}
-        after, logs = jax.jit(make_step(gan, optimizer, gan.turns, phase=phase))(state, batch)
-
-        root = jax.random.fold_in(jax.random.wrap_key_data(state.key), step)
-        ctx = [Ctx(jax.random.fold_in(root, part), step, np.arange(8)) for part in (0, 1)]
-        z = [torch.tensor(np.array([jax.random.normal(key, (6,)) for key in c.keys("z")])) for c in ctx]
-        epsilon = [jax.random.uniform(key, dtype=jnp.float64) for key in ctx[0].keys("penalty")]
-        epsilon = torch.tensor(np.array(epsilon))[:, None, None, None]
-
-        def leaves(tree):
-            return [leaf for layer in tree.values() for leaf in layer.values()]
-
-        adam_g, adam_d = (torch.optim.Adam(leaves(tree), 1e-3, (0.0, 0.99)) for tree in (g, d))
-        y = torch.tensor(x).permute(0, 3, 1, 2)
-        alpha = (step - phase.start) / (phase.fades_until - phase.start)
-        blurred = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(y, 2), scale_factor=2)
-        y = torch.lerp(blurred, y, alpha)
-        fake = generate(g, z[0], alpha).detach()
-        between = (epsilon * y + (1 - epsilon) * fake).requires_grad_(True)
-        (slope,) = torch.autograd.grad(judge(d, between, alpha).sum(), between, create_graph=True)
-        scores = judge(d, y, alpha)
-        d_loss = judge(d, fake, alpha).mean() - scores.mean() + 1e-3 * scores.pow(2).mean()
-        d_loss = d_loss + 10 * ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
-        d_loss.backward()
-        adam_d.step()
-        g_loss = -judge(d, generate(g, z[1], alpha), alpha).mean()
-        adam_g.zero_grad()
-        g_loss.backward()
-        adam_g.step()
-        np.testing.assert_allclose([logs["loss/D"], logs["loss/G"]], [d_loss.item(), g_loss.item()], rtol=1e-9)
-        for ours, theirs in ((after.gen.params, g), (after.disc.params, d)):
-            for name, layer in theirs.items():
-                for leaf, value in layer.items():
-                    np.testing.assert_allclose(ours[name][leaf], value.detach().numpy(), rtol=1e-9, atol=1e-10)

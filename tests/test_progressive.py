@@ -177,15 +177,27 @@ def test_the_gradient_penalty_has_the_derivative_of_finite_differences():
 
 def test_outputs_equal_pytorchs():
     torch = pytest.importorskip("torch")
-    from torch_progressive import generate, judge, tensors
+    from torch_networks import progressive_variables
 
-    z, x = _inputs(TOP)
-    with jax.enable_x64(True), torch.no_grad():
-        expected = generate(tensors(_params(G)), torch.tensor(z), 0.3).permute(0, 2, 3, 1).numpy()
-        np.testing.assert_allclose(_apply(G, _params(G), z, TOP, 0.3), expected, rtol=1e-9, atol=1e-12)
-        expected = judge(tensors(_params(D)), torch.tensor(x).permute(0, 3, 1, 2), 0.3).numpy()
-        ours = np.concatenate(_apply(D, _params(D), x, TOP, 0.3), axis=1)
-        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
+    from experiments.benchmarks import torch_pggan
+
+    torch.manual_seed(0)
+    z, _ = _inputs(TOP)
+    networks = torch_pggan.Generator(LATENT + LABELS, SIZE, 64, 8), torch_pggan.Discriminator(SIZE, 64, 8, group=4)
+    for network in networks:
+        network.double()
+        for tensor in network.parameters():
+            torch.nn.init.normal_(tensor, 0, 0.1 if tensor.ndim == 1 else 1)
+    theirs = lambda x: x.detach().permute(0, 2, 3, 1).numpy()
+    with jax.enable_x64(True):
+        for level, alpha in ((0, None), (TOP, 0.3)):
+            weight = alpha and torch.tensor(alpha, dtype=torch.float64)
+            g, d = map(progressive_variables, networks)
+            image = networks[0](torch.tensor(z), 4 << level, weight)
+            np.testing.assert_allclose(_apply(G, g, z, level, alpha or 1.0), theirs(image), rtol=1e-9, atol=1e-12)
+            expected = networks[1](image, weight).detach().numpy()
+            ours = _apply(D.clone(labels=0), d, theirs(image), level, alpha or 1.0)[0]
+            np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,12 +37,15 @@ class Result(NamedTuple):
     Attributes:
       first: of the first call, which compiles.
       wall, cpu: medians of the measured calls, CPU time over all threads.
+      wall_quartiles, cpu_quartiles: the lower and the upper one.
       facts: the contestant's.
     """
 
     first: dict[str, float]
     wall: dict[str, float]
     cpu: dict[str, float]
+    wall_quartiles: dict[str, tuple[float, float]]
+    cpu_quartiles: dict[str, tuple[float, float]]
     facts: dict[str, Any]
 
 
@@ -64,6 +67,12 @@ def _timed(call: Callable[[], None]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     call()
     return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """The lower and the upper one; of one value itself."""
+    lower, _, upper = statistics.quantiles(values, method="inclusive") if len(values) > 1 else 3 * [values[0]]
+    return lower, upper
 
 
 def _in_a_line(error: Exception) -> str:
@@ -123,8 +132,9 @@ class _Runner:
         self._pipe.send(None)
         facts = self._receive()
         columns = {name: list(zip(*rows, strict=True)) for name, rows in self._times.items()}
-        wall, cpu = ({name: statistics.median(column[i]) for name, column in columns.items()} for i in (0, 1))
-        return Result(self._first, wall, cpu, facts)
+        kinds = [(kind, clock) for kind in (statistics.median, _quartiles) for clock in (0, 1)]  # wall, CPU
+        numbers = [{name: kind(column[clock]) for name, column in columns.items()} for kind, clock in kinds]
+        return Result(self._first, *numbers, facts)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -7,6 +7,7 @@ A step is a turn: StarGAN's numbers are means over its cycle of four updates of 
 --image_size is the phase to measure, at the start of its fade. Prints one JSON line a side:
 
   images_per_s, wall_s_per_step, cpu_s_per_step (all threads): medians
+  wall_s_quartiles, cpu_s_quartiles   the lower and the upper one
   compile_s                 the first call, with what it compiles; less where a compiler's cache on disk has it
   peak_memory_mb            of the side's process on a CPU, Python and compiler included; else of the accelerator
   gflop_per_step            the work, the same for all sides: see `jax_side.gflop`
@@ -47,7 +48,9 @@ def _numbers(result: Result, ours: Result, product: Result, turns: int, batch_si
         "version": result.facts["version"],
         "images_per_s": _rounded(batch_size / wall),
         "cpu_s_per_step": _rounded(cpu),
+        "cpu_s_quartiles": [_rounded(x / turns) for x in result.cpu_quartiles["step"]],
         "wall_s_per_step": _rounded(wall),
+        "wall_s_quartiles": [_rounded(x / turns) for x in result.wall_quartiles["step"]],
         "compile_s": _rounded(result.first["step"]),
         "peak_memory_mb": round(result.facts["peak_memory_mb"]),
         "gflop_per_step": _rounded(gflop),

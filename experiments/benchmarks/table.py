@@ -1,27 +1,29 @@
 """Runs the benchmarks of the training step on this machine and writes their table into RESULTS.md.
 
-  python -m experiments.benchmarks.table [--quick] [--steps=15] [--output=RESULTS.md]
+  python -m experiments.benchmarks.table [--quick] [--steps=15] [--busy] [--output=RESULTS.md]
 
-On a CPU four methods in float32; on a GPU more sizes, PGGAN's phases, and bfloat16; against PyTorch and torch.compile
-where there is a PyTorch form. --quick takes 3 steps of each and leaves torch.compile out. The table of a CPU is
-between the lines `<!-- table: cpu -->` and `<!-- end -->`, a GPU's after `<!-- table: gpu -->`; the text around them
-stays. The file is written anew after every setting, so that an interrupted run leaves what it measured.
+On a CPU every PyTorch form of the older methods in float32; on a GPU more sizes, PGGAN's phases, and bfloat16; against
+PyTorch and torch.compile. The sides take turns, a step each; medians and quartiles of 15 steps or more, of wall and of
+CPU time. --quick takes 3 steps of each and leaves torch.compile out. It prints what other processes use of the cores,
+and writes no table where that is more than a tenth of a core, unless there is --busy; the table says so then. The
+table of a CPU is between the lines `<!-- table: cpu -->` and `<!-- end -->`, a GPU's after `<!-- table: gpu -->`; the
+text around them stays. The file is written anew after every setting, so that an interrupted run leaves what it
+measured.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.benchmarks import step, torch_side
+from experiments.benchmarks import machine, step, torch_side
 from experiments.benchmarks.race import Failure, race
 from experiments.benchmarks.workload import Workload
 from gan_xla.errors import UserError
 
 END = "<!-- end -->"
-QUICK = 3  # steps
+STEPS, QUICK = 15, 3  # measured of each setting: at least, and for a look
 
 
 class Setting(NamedTuple):
@@ -37,6 +39,12 @@ CPU = (
     Setting("cyclegan", 128, 1),
     Setting("pix2pix", 256, 1),
     Setting("stargan", 128, 4),
+    Setting("discogan_unet", 64, 16),
+    Setting("gan", 28, 100),
+    Setting("cgan", 28, 100),
+    Setting("dcgan", 64, 32),
+    Setting("pggan", 16, 16),
+    Setting("pggan", 64, 8),
 )
 GPU = (
     Setting("discogan", 64, 256),
@@ -48,20 +56,23 @@ GPU = (
     Setting("pggan", 256, 8),
 )
 HEADER = (
-    *("step", "side", "images/s", "wall, ms", "CPU, ms", "wall of gan_xla to this", "CPU of gan_xla to this"),
+    *(
+        "step",
+        "side",
+        "images/s",
+        "wall, ms (quartiles)",
+        "CPU, ms (quartiles)",
+        "wall of gan_xla to this",
+        "CPU of gan_xla to this",
+    ),
     *("GFLOP", "of matmul peak", "memory, MB", "first call, s"),
 )
 
 
-def processor() -> str:
-    """This machine's CPU in words, and how many cores this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{count} cores of {models[0] if models else 'a CPU'}"
+def _milliseconds(record: dict, clock: str) -> str:
+    """The median of a clock, and the quartiles."""
+    median, *quartiles = (f"{1e3 * x:,.4g}" for x in (record[f"{clock}_s_per_step"], *record[f"{clock}_s_quartiles"]))
+    return f"{median} ({' to '.join(quartiles)})"
 
 
 def row(record: dict, ours: dict) -> list[str]:
@@ -70,14 +81,12 @@ def row(record: dict, ours: dict) -> list[str]:
     name = f"{record['config']} {size}x{size}, batch {record['batch_size']}, {record['dtype']}"
     if "error" in record:
         return [name, record["side"], record["error"].replace("|", "/"), *[""] * (len(HEADER) - 3)]
-    wall, cpu = record["wall_s_per_step"], record["cpu_s_per_step"]
     ratios = [f"{ours[key] / record[key]:.2f}" for key in ("wall_s_per_step", "cpu_s_per_step")]
     return [
         name if record is ours else "",
         record["side"],
         f"{record['images_per_s']:,.4g}",
-        f"{1e3 * wall:,.4g}",
-        f"{1e3 * cpu:,.4g}",
+        *(_milliseconds(record, clock) for clock in ("wall", "cpu")),
         *(["", ""] if record is ours else ratios),
         f"{record['gflop_per_step']:,.4g}",
         f"{record['fraction_of_matmul_peak']:.0%}",
@@ -99,14 +108,15 @@ def insert(path: Path, name: str, text: str) -> None:
     path.write_text(f"{head}{start}\n{text}\n{END}{tail}")
 
 
-def about(records: Sequence[dict], peaks: dict[str, float], steps: int) -> str:
-    """The line above a table: on what, with what, how."""
+def about(records: Sequence[dict], peaks: dict[str, float], steps: int, load: str) -> str:
+    """The line above a table: on what, with what, how; `load` of `machine.describe`."""
     devices = sorted({record["device"] for record in records if "device" in record} - {"cpu"})
     versions = sorted({record["version"] for record in records if "version" in record})
     products = ", ".join(f"{peak:,.0f} GFLOP/s in {dtype}" for dtype, peak in peaks.items())
     return (
-        f"{' and '.join([*devices, processor()])}; {', '.join(versions)}; a matrix product reaches {products}; medians "
-        f"of {steps} steps, the sides in turns. Ratios below 1: gan_xla is faster, or takes less CPU time."
+        f"{' and '.join([*devices, machine.processor()])}; {load}; {', '.join(versions)}; a matrix product reaches "
+        f"{products}; medians and quartiles of {steps} steps, the sides in turns. Ratios below 1: gan_xla is faster, "
+        f"or takes less CPU time."
     )
 
 
@@ -118,16 +128,27 @@ def product(dtype: str) -> tuple[str, float]:
     return result.facts["platform"], result.facts["gflop"] / result.wall["product"]
 
 
+def enough(text: str) -> int:
+    """Steps that quartiles can be taken of."""
+    steps = step.positive(text)
+    if steps < STEPS:
+        raise argparse.ArgumentTypeError(f"{steps} are too few for quartiles; {STEPS} or more, or --quick for a look")
+    return steps
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     from experiments import common
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} steps, no torch.compile")
-    parser.add_argument("--steps", type=step.positive, default=15, help="measured of each setting")
+    parser.add_argument("--steps", type=enough, default=STEPS, help=f"measured of each setting, {STEPS} or more")
+    parser.add_argument("--busy", action="store_true", help="write a table on a busy machine too")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("RESULTS.md"))
     args = parser.parse_args(argv)
     torch_side.require()
+    load = machine.describe(machine.load(), args.busy)
+    print(load)
     steps, sides = (QUICK, step.AGAINST[:1]) if args.quick else (args.steps, step.AGAINST)
     platform, peak = product("float32")
     settings, peaks = (CPU, {"float32": peak}) if platform == "cpu" else (GPU, {"float32": peak})
@@ -136,13 +157,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     records, rows = [], []
     for dtype in peaks:
         for setting in settings:
-            against = sides if setting.config in torch_side.READS else ()
             workload = Workload(setting.config, setting.batch_size, setting.image_size, dtype)
-            new = step.measure(workload, steps, against)
+            new = step.measure(workload, steps, sides)
             records += new
             rows += [row(record, new[0]) for record in new]
             print(*rows[-len(new) :], sep="\n", flush=True)
-            text = f"{about(records, peaks, steps)}\n\n{common.table(HEADER, rows)}"
+            text = f"{about(records, peaks, steps, load)}\n\n{common.table(HEADER, rows)}"
             insert(args.output, "cpu" if platform == "cpu" else "gpu", text)
 
 

@@ -38,6 +38,10 @@ class Trainer:
     choice. Subclasses have `step`, which plays one turn on a batch of tensors, images [n, c, h, w] in the networks'
     range, and returns the losses of the players that learnt, D's first.
 
+    Attributes:
+      average: moving average of the generators' parameters and statistics, in the order of their `state_dict`; []
+        where the config keeps none.
+
     Args:
       generators, discriminators: networks by name.
       config: whose `optimizer` section says how they learn.
@@ -62,6 +66,9 @@ class Trainer:
             torch.optim.Adam(players.parameters(), adam.learning_rate, **options)
             for players in (self.generators, self.discriminators)
         )
+        self._rate = 1 - adam.gen.ema_decay  # of the moving average of G; with 1 none is kept
+        self._made = [tensor for tensor in self.generators.state_dict().values() if tensor.is_floating_point()]
+        self.average = [tensor.clone() for tensor in self._made if self._rate < 1]
 
     def _autocast(self) -> torch.autocast:
         """For one loss: within it the cast weights are kept, which an update would make stale."""
@@ -80,6 +87,8 @@ class Trainer:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if optimizer is self._adam_g and self.average:
+            torch._foreach_lerp_(self.average, self._made, self._rate)  # as the optimiser does, all in one
         return loss.detach()
 
 

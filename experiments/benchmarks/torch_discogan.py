@@ -16,7 +16,7 @@ from experiments.benchmarks.torch_common import log_loss
 
 
 def channels(size: int, width: int) -> list[int]:
-    """Channels after each halving from size x size (a power of two) down to 4 x 4."""
+    """Channels after each halving from size x size down to 4 x 4 (to 5, 6 or 7 where it is no power of two)."""
     return [width * min(2**i, 8) for i in range(size.bit_length() - 3)]
 
 
@@ -45,17 +45,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """[n, 3, size, size] to logits [n, 1, 1, 1]."""
+    """[n, images, size, size] to logits [n, 1, 1, 1]; `images` are the channels of these."""
 
-    def __init__(self, size: int = 64, width: int = 64):
+    def __init__(self, size: int = 64, width: int = 64, images: int = 3):
         super().__init__()
-        widths = [3, *channels(size, width)]
+        widths = [images, *channels(size, width)]
         self.depth = len(widths) - 1
         for i in range(1, self.depth + 1):
             setattr(self, f"conv{i}", nn.Conv2d(widths[i - 1], widths[i], 4, 2, 1, bias=False))
             if i > 1:
                 setattr(self, f"bn{i}", nn.BatchNorm2d(widths[i]))
-        setattr(self, f"conv{self.depth + 1}", nn.Conv2d(widths[-1], 1, 4, bias=False))
+        setattr(self, f"conv{self.depth + 1}", nn.Conv2d(widths[-1], 1, size >> self.depth, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for i in range(1, self.depth + 1):

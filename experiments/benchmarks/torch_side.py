@@ -12,16 +12,27 @@ from experiments.benchmarks.workload import Workload
 from gan_xla.errors import UserError
 from gan_xla.run import settings
 
-# Methods that have a `trainer` in torch_METHOD.py, with the fields that it reads; others are as in the shipped config.
+# Shipped configs that have a `trainer` in PyTorch, with the fields that it reads; others are as in that config.
 WIDTHS = ("model.generator.width", "model.discriminator.width")
+HIDDEN = ("model.latent", "model.generator.hidden", "model.discriminator.hidden")
+FMAPS = tuple(f"model.{side}.{field}" for side in ("generator", "discriminator") for field in ("fmap_base", "fmap_max"))
 READS = {
     "discogan": WIDTHS,
+    "discogan_unet": (
+        *(*WIDTHS, "model.generator.dropout"),
+        *("loss.gan_weight", "loss.reconstruction_weight", "loss.disc_weight"),
+    ),
     "cyclegan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "loss.lambda_identity"),
     "pix2pix": (*WIDTHS, "model.discriminator.layers"),
     "simgan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "loss.content_weight"),
     "bigan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers"),
-    "stargan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "train.turns"),
+    "stargan": (*WIDTHS, "model.generator.blocks", "model.discriminator.layers", "train.turns", "data.labels"),
+    "gan": HIDDEN,
+    "cgan": (*HIDDEN, "model.generator.embedding", "model.discriminator.embedding", "data.labels"),
+    "dcgan": (*WIDTHS, "model.latent"),
+    "pggan": ("model.latent", *FMAPS, "model.discriminator.group", "loss.lambda_gp", "loss.drift"),
 }
+MODULES = {"cgan": "gan", "dcgan": "gan"}  # torch_MODULE.py, where it is not called as the config is
 RANGES = {"sigmoid": (1 / 255, 0.0), "tanh": (2 / 255, -1.0)}  # factor and offset of uint8 images
 
 
@@ -36,7 +47,23 @@ def _recipe(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """What makes the work of a step what it is, by field."""
     tree = config.to_dict()
     fields = _flat(tree["model"], "model") | _flat(tree["loss"], "loss")
+    update = {name: config.optimizer[name] for name in ("name", "grad_clip")}
+    update |= {"gen.ema_warmup": config.optimizer.gen.ema_warmup, "disc.clip": config.optimizer.disc.clip}
+    fields |= _flat(update, "optimizer")
     return fields | {"train.turns": tuple(config.train.turns), "train.accumulate": config.train.accumulate}
+
+
+def form(config: ml_collections.ConfigDict) -> str:
+    """The shipped config whose PyTorch form is meant: of this method and, where several are, with this generator.
+
+    Raises:
+      UserError: the method has none.
+    """
+    shipped = {name: settings.load(name) for name in READS}
+    same = {name: other.model.generator.net for name, other in shipped.items() if other.gan == config.gan}
+    if not same:
+        raise UserError(f"--against: there is no PyTorch form of gan={config.gan!r}; there is of {', '.join(READS)}")
+    return next((name for name, net in same.items() if net == config.model.generator.net), next(iter(same)))
 
 
 def require() -> None:
@@ -47,17 +74,16 @@ def require() -> None:
 
 def check(spec: str, config: ml_collections.ConfigDict) -> None:
     """Raises UserError where the config has no PyTorch form that does the same work, or there is no PyTorch."""
-    if config.gan not in READS:
-        raise UserError(f"--against: there is no PyTorch form of gan={config.gan!r}; there is of {', '.join(READS)}")
-    ours, theirs = _recipe(config), _recipe(settings.load(config.gan))
-    fields = sorted((ours.keys() | theirs.keys()) - set(READS[config.gan]))
-    differing = [f"{name}={ours.get(name)!r}" for name in fields if ours.get(name) != theirs.get(name)]
-    if config.data.get("joint"):
-        differing.append("data.joint")
-    if "train.turns" in READS[config.gan] and set(config.train.turns) - {"d", "dg"}:
+    name = form(config)
+    ours, theirs, reads = _recipe(config), _recipe(settings.load(name)), READS[name]
+    fields = sorted((ours.keys() | theirs.keys()) - set(reads))
+    differing = [f"{field}={ours.get(field)!r}" for field in fields if ours.get(field) != theirs.get(field)]
+    differing += ["data.joint"] if config.data.get("joint") else []
+    differing += ["data.labels"] if config.data.labels and "data.labels" not in reads else []
+    if "train.turns" in reads and set(config.train.turns) - {"d", "dg"}:
         differing.append(f"train.turns={tuple(config.train.turns)}")
     if differing:
-        raise UserError(f"--against: the PyTorch form of {config.gan!r} has not {', '.join(differing)}, as {spec} has")
+        raise UserError(f"--against: the PyTorch form of {name!r} has not {', '.join(differing)}, as {spec} has")
     require()
 
 
@@ -77,10 +103,11 @@ def make(workload: Workload, compiled: bool) -> Contestant:
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     setup = torch_common.Setup(device, autocast=config.train.dtype == "bfloat16", compiled=compiled)
-    trainer = importlib.import_module(f"experiments.benchmarks.torch_{config.gan}").trainer(config, setup)
+    name = form(config)
+    trainer = importlib.import_module(f"experiments.benchmarks.torch_{MODULES.get(name, name)}").trainer(config, setup)
     host = [torch.from_numpy(x) for x in workload.batch(config, len(config.data.labels)).values()]
     host = [x.pin_memory() for x in host] if device == "cuda" else host
-    factor, offset = RANGES[config.model.generator.output]
+    factor, offset = RANGES[config.model.generator.get("output", "tanh")]
 
     def prepared(x):
         x = x.to(device, non_blocking=True)
