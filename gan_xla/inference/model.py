@@ -177,6 +177,8 @@ class Model:
         task = task or next(name for name, function in tasks.items() if function)
         if tasks[task] is None:
             raise UserError(f"--task={task}: this {self.config.gan} model does not {task}; leave --task out")
+        if not all(tasks.values()):
+            return self
         without = {"latent": 0, "sample": None} if task == "translate" else {"directions": (), "translate": None}
         gan = dataclasses.replace(self._gan, **without)
         return Model(gan, self.config, self.step, self.variables, self._early)

@@ -48,27 +48,15 @@ def perceptual(network: features.Features) -> Distance:
 
 def ms_ssim(x: Array, y: Array) -> Array:
     """1 - MS-SSIM, as `evaluation.metrics.similarity` has it; it teaches nothing where a scale's mean is negative."""
-    count = similarity.scales(x.shape[1:3])
-    weights = similarity.WEIGHTS[:count] / similarity.WEIGHTS[:count].sum()
-    if count == len(similarity.WEIGHTS):
-        weights = similarity.WEIGHTS
+    weights = similarity.scale_weights(x.shape[1:3])
     result = jnp.ones(len(x), x.dtype)
     for scale, weight in enumerate(weights, 1):
-        ssim, structure = _terms(x, y)
-        mean = ssim if scale == count else structure
+        ssim, structure = similarity.terms(x, y, _blurred)
+        mean = ssim if scale == len(weights) else structure
         # The derivative of a power has no end at 0, so the inner choice keeps away from there.
         result *= jnp.where(mean > 0, jnp.where(mean > 0, mean, 1.0) ** weight, 0.0)
         x, y = _halved(x), _halved(y)
     return 1 - result
-
-
-def _terms(x: Array, y: Array) -> tuple[Array, Array]:
-    """As `similarity._terms`."""
-    x_mean, y_mean = _blurred(x), _blurred(y)
-    product, squares = x_mean * y_mean, x_mean**2 + y_mean**2
-    structure = (2 * (_blurred(x * y) - product) + similarity.C2) / (_blurred(x**2 + y**2) - squares + similarity.C2)
-    luminance = (2 * product + similarity.C1) / (squares + similarity.C1)
-    return jnp.mean(luminance * structure, axis=(1, 2, 3)), jnp.mean(structure, axis=(1, 2, 3))
 
 
 def _blurred(x: Array) -> Array:

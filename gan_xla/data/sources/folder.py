@@ -33,11 +33,10 @@ import numpy as np
 from gan_xla import images
 from gan_xla.data import layouts, measuring
 from gan_xla.data.dataset import Dataset, Pairs, field
+from gan_xla.data.pairs import KEYS
 from gan_xla.data.reading import Images, Outside, Unreadable, forms
 from gan_xla.data.rows import Rows, by_name, flat
 from gan_xla.errors import UserError
-
-KEYS = ("x_A", "x_B")
 
 
 def load(data):

@@ -61,11 +61,16 @@ def _blur(x: np.ndarray) -> np.ndarray:
     return x[:, edge:-edge, edge:-edge]
 
 
-def _terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over pixels and channels of SSIM and of its factor of contrast and structure, [n] each."""
-    x_mean, y_mean = _blur(x), _blur(y)
+def terms(x, y, blur=_blur):
+    """Means over pixels and channels of SSIM and of its factor of contrast and structure, [n] each.
+
+    Args:
+      x, y: floats of 255, [n, h, w, c], of numpy or of JAX, as `blur` takes them.
+      blur: gives the window's means, where it fits.
+    """
+    x_mean, y_mean = blur(x), blur(y)
     product, squares = x_mean * y_mean, x_mean**2 + y_mean**2
-    structure = (2 * (_blur(x * y) - product) + C2) / (_blur(x**2 + y**2) - squares + C2)
+    structure = (2 * (blur(x * y) - product) + C2) / (blur(x**2 + y**2) - squares + C2)
     luminance = (2 * product + C1) / (squares + C1)
     return (luminance * structure).mean(axis=(1, 2, 3)), structure.mean(axis=(1, 2, 3))
 
@@ -77,7 +82,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
       UserError: images of fewer than 11 pixels a side.
     """
     scales(inputs.image_pair(x, y)[0].shape[1:3])
-    return _chunked(lambda a, b: _terms(a, b)[0], x, y)
+    return _chunked(lambda a, b: terms(a, b)[0], x, y)
 
 
 def scales(size: tuple[int, int]) -> int:
@@ -93,6 +98,12 @@ def scales(size: tuple[int, int]) -> int:
     if side < WINDOW:
         raise UserError(f"images of {size[0]}x{size[1]} pixels are too small for SSIM, which needs {WINDOW} a side")
     return min(len(WEIGHTS), 1 + int(np.log2((side - 1) // (WINDOW - 1))))
+
+
+def scale_weights(size: tuple[int, int]) -> np.ndarray:
+    """Of the `scales` of images of (height, width), from fine to coarse; errors as that."""
+    count = scales(size)
+    return WEIGHTS if count == len(WEIGHTS) else WEIGHTS[:count] / WEIGHTS[:count].sum()
 
 
 def _halve(x: np.ndarray) -> np.ndarray:
@@ -112,15 +123,14 @@ def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
       UserError: images of fewer than 11 pixels a side.
     """
-    count = scales(inputs.image_pair(x, y)[0].shape[1:3])
-    weights = WEIGHTS if count == len(WEIGHTS) else WEIGHTS[:count] / WEIGHTS[:count].sum()
+    weights = scale_weights(inputs.image_pair(x, y)[0].shape[1:3])
 
     def measure(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         result = np.ones(len(a))
         for weight in weights[:-1]:
-            result *= np.maximum(0, _terms(a, b)[1]) ** weight
+            result *= np.maximum(0, terms(a, b)[1]) ** weight
             a, b = _halve(a), _halve(b)
-        return result * np.maximum(0, _terms(a, b)[0]) ** weights[-1]
+        return result * np.maximum(0, terms(a, b)[0]) ** weights[-1]
 
     return _chunked(measure, x, y)
 
