@@ -25,13 +25,17 @@ def lax_conv_transpose(x, kernel, stride, padding, output_padding=0):
 
 
 # Each CPU form is chosen by shape: 16 channels and more take patches (up to 256 rows, or
-# stride 1 unpadded), 64 and more the nine products (4x4 of stride 2, over 256 rows); up to 4
-# channels on one side take overlap-add; transposed ones of up to 64 rows go tap by tap; all
-# others the plain form.
+# stride 1 unpadded), 64 and more fewer products (4x4 of stride 2 or 1, over 256 rows; 3x3 of
+# stride 1, from 4096 rows of 64 channels); up to 4 channels on one side take overlap-add; transposed ones of
+# up to 64 rows go tap by tap; all others the plain form.
 CASES = {
     "k4s2p1 from 3 channels": (conv, lax_conv, (2, 8, 8, 3), (4, 4, 3, 6), (2, 1)),
     "k4s2p1 nine products": (conv, lax_conv, (5, 16, 15, 64), (4, 4, 64, 65), (2, 1)),
     "k4s2p0 nine products, odd": (conv, lax_conv, (10, 13, 14, 64), (4, 4, 64, 64), (2, 0)),
+    "k3s1p1 Winograd": (conv, lax_conv, (2, 10, 13, 256), (3, 3, 256, 257), (1, 1)),
+    "k3s1p0 Winograd, odd": (conv, lax_conv, (1, 19, 19, 256), (3, 3, 256, 256), (1, 0)),
+    "k3s1p3 Winograd, padded beyond the kernel": (conv, lax_conv, (2, 9, 8, 256), (3, 3, 256, 256), (1, 3)),
+    "k4s1p1 Winograd": (conv, lax_conv, (2, 13, 14, 64), (4, 4, 64, 65), (1, 1)),
     "k4s2p1 patches": (conv, lax_conv, (2, 6, 9, 16), (4, 4, 16, 16), (2, 1)),
     "k4s1p0 to 1x1": (conv, lax_conv, (3, 4, 4, 16), (4, 4, 16, 1), (1, 0)),
     "k4s1p0 to 1x1, patches": (conv, lax_conv, (3, 4, 4, 16), (4, 4, 16, 16), (1, 0)),
@@ -42,6 +46,7 @@ CASES = {
     "k3s1p1 to 3 channels, rectangular kernel": (conv, lax_conv, (2, 5, 6, 5), (3, 2, 5, 3), (1, 1)),
     "k2s3p1, stride above kernel": (conv, lax_conv, (2, 9, 7, 3), (2, 2, 3, 5), (3, 1)),
     "transposed k4s2p1 nine products": (conv_transpose, lax_conv_transpose, (5, 8, 8, 64), (4, 4, 64, 64), (2, 1)),
+    "transposed k3s1p1 Winograd": (conv_transpose, lax_conv_transpose, (1, 16, 17, 256), (3, 3, 256, 256), (1, 1)),
     "transposed k4s2p1 to 3 channels": (conv_transpose, lax_conv_transpose, (2, 6, 6, 6), (4, 4, 6, 3), (2, 1)),
     "transposed k4s2p1, plain": (conv_transpose, lax_conv_transpose, (2, 6, 6, 5), (4, 4, 5, 6), (2, 1)),
     "transposed k4s2p1 by taps": (conv_transpose, lax_conv_transpose, (2, 4, 5, 6), (4, 4, 6, 3), (2, 1)),
@@ -85,6 +90,28 @@ def test_equals_lax_in_value_jvp_gradients_and_second_derivatives(case):
         f = derivatives(lambda x, k: ours(x, k, *integers))
         g = derivatives(lambda x, k: theirs(x, k, *integers))
         assert_close(jit(f)(*arguments), jit(g)(*arguments))
+
+
+@pytest.mark.parametrize(
+    "case, products", [("k3s1p1 Winograd", 16), ("k4s1p1 Winograd", 25), ("k4s2p1 nine products", 9)]
+)
+def test_fewer_products_are_taken_and_round_little_more_than_plain_forms(case, products):
+    ours, theirs, x, k, integers = CASES[case]
+    f, g = (partial(form, stride=integers[0], padding=integers[1]) for form in (ours, theirs))
+
+    def gradients(f, x, k):
+        return f(x, k), *jax.grad(lambda x, k: jnp.sum(f(x, k) ** 2), (0, 1))(x, k)
+
+    x, k = draw(x, k)
+    text = jax.export.export(jax.jit(f), platforms=["cpu"])(x, k).mlir_module()
+    assert text.count("stablehlo.dot_general") == products
+    with jax.enable_x64(True):
+        exact = jit(partial(gradients, g))(*(np.asarray(v, np.float64) for v in (x, k)))
+    plain_form, form = (jit(partial(gradients, h))(x, k) for h in (g, f))
+    for a, b, c in zip(*(map(np.asarray, arrays) for arrays in (form, plain_form, exact)), strict=True):
+        scale = np.sqrt(np.mean(c**2))
+        error, usual = (np.sqrt(np.mean((v - c) ** 2)) / scale for v in (a, b))
+        assert error < 4 * usual + 1e-7 and np.abs(a - c).max() < 1e-5 * np.abs(c).max()
 
 
 @pytest.mark.parametrize("axes", [(1, None), (None, 3), (0, 4)], ids=["images", "kernels", "both"])

@@ -30,8 +30,6 @@ from jax.interpreters import ad, batching, mlir
 
 from gan_xla.nets.convolution_forms import (
     LAYOUT,
-    Geometry,
-    Pair,
     cpu_image,
     cpu_kernel,
     cpu_output,
@@ -39,6 +37,7 @@ from gan_xla.nets.convolution_forms import (
     plain_kernel,
     plain_output,
 )
+from gan_xla.nets.convolution_schemes import Geometry, Pair
 
 Initializer = Callable[..., jax.Array]
 
