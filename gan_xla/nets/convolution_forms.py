@@ -98,22 +98,21 @@ def _scheme(n, c_in, c_out, g):
 
 
 def _apart(form):
-    """A form as a function of its own, which XLA:CPU neither inlines nor joins with its neighbours.
+    """A scheme's form as a function of its own, which XLA:CPU neither inlines nor joins with its neighbours.
 
     Else what a forward pass makes of image and kernel is kept for the gradients, which make it too: several times their
     size (CycleGAN's step at 128 pixels: 921 MB of temporaries against 488).
     """
 
+    jitted = jax.jit(form, static_argnums=(2, 3))
+
     @wraps(form)
-    def wrapped(left, right, *static):
-        return set_xla_metadata(_call(left, right, form, static), inlineable="false")
+    def wrapped(left, right, scheme, g):
+        if scheme is Patches:  # small, and so the runs of earlier versions keep their bits
+            return form(left, right, scheme, g)
+        return set_xla_metadata(jitted(left, right, scheme, g), inlineable="false")
 
     return wrapped
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _call(left, right, form, static):
-    return form(left, right, *static)
 
 
 # A product for each tap of a mirrored kernel, which is read, and written, as it lies.
@@ -124,19 +123,16 @@ def _tap_rows(x, g):
     return jnp.stack(taps(x, g)[::-1]).reshape(g.kernel[0] * g.kernel[1], -1, x.shape[-1])
 
 
-@_apart
 def _tap_output(x, k, g):
     products = jnp.einsum("trc,tdc->trd", _tap_rows(x, g), k.reshape(-1, *k.shape[2:]))
     return products.sum(0).reshape(x.shape[0], *g.output, -1)
 
 
-@_apart
 def _tap_image(y, k, g):
     products = jnp.einsum("trd,tdc->trc", _every_tap(y, g), k.reshape(-1, *k.shape[2:]))
     return transpose(partial(_tap_rows, g=g), (y.shape[0], *g.image, k.shape[3]), products)
 
 
-@_apart
 def _tap_kernel(x, y, g):
     products = jnp.einsum("trd,trc->tdc", _every_tap(y, g), _tap_rows(x, g))
     return products.reshape(*g.kernel, *products.shape[1:])

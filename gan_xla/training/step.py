@@ -46,7 +46,7 @@ class _Result(NamedTuple):
 def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name):
     """(player after one update, logs, whether it was made: not where a loss or gradient is not finite on a device)."""
     loss, grads = result.loss, result.grads
-    if axis_name is not None:
+    if axis_name is not None and jax.lax.axis_size(axis_name) > 1:  # over one device it would only copy
         loss, grads = jax.lax.pmean((loss, grads), axis_name)
     norm = optax.tree.norm(grads)
     ok = jnp.isfinite(loss) & jnp.isfinite(norm)
