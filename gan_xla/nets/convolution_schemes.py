@@ -117,9 +117,9 @@ class Winograd:
     def kernel(self, k, g):
         maps, s = self._maps(g)[1], g.stride[0]
         # split, unlike slicing, has a transpose (concatenate) that XLA:CPU is fast at.
-        taps = partial(lax.split, sizes=(s,) * (g.kernel[0] // s))
-        rows = _combined(maps, taps(k, axis=0))
-        return [v.reshape(-1, k.shape[3]) for r in rows for v in _combined(maps, taps(r, axis=1))]
+        parts = partial(lax.split, sizes=(s,) * (g.kernel[0] // s))
+        rows = _combined(maps, parts(k, axis=0))
+        return [v.reshape(-1, k.shape[3]) for r in rows for v in _combined(maps, parts(r, axis=1))]
 
     def output(self, y, g):
         maps, m = self._maps(g)[2], self.outputs
