@@ -80,8 +80,8 @@ def _scheme(n, c_in, c_out, g):
     Wall ms of stride 1, patches or plain against fewer products: 3x3 over 66x66x256, batch 1:
     41, 18, 115 against 12, 12, 15; 32x32x128, batch 4: 7.3, 4.8, 11 against 3.5, 3.4, 5.0;
     8x8x256, batch 4: 2.4, 2.3, 3.0 against 1.6, 1.8, 1.7; 8x8x128, batch 16: 1.4, 1.5, 1.6
-    against 1.7, 1.5, 1.5; below 64 channels slower; 4x4,
-    32x32x256 to 31x31x512, batch 1: 16, 16, 26 against 9.5, 10, 14. Not taken, since no faster:
+    against 1.7, 1.5, 1.5; below 64 channels slower; 4x4, 32x32x256 to 31x31x512, batch 1:
+    16, 16, 26 against 9.5, 10, 14. Not taken, since no faster:
     three and four outputs at once for 4x4 of stride 2 (6.2 and 6.6 against Karatsuba's 4.5 for
     32x32x64, batch 16), four for 3x3 (11 against 12, at ten times the rounding).
     """
@@ -97,19 +97,27 @@ def _scheme(n, c_in, c_out, g):
     return {((4, 4), (2, 2)): _KARATSUBA, ((4, 4), (1, 1)): _FOUR}.get(kind) if few >= 64 else None
 
 
+def apart(function, static_argnums=()):
+    """`function` as one that XLA:CPU neither inlines nor joins with its neighbours; no plain convolution may be in it.
+
+    Of those XLA:CPU would compute the weight gradients a hundred times slower.
+    """
+    jitted = jax.jit(function, static_argnums=static_argnums)
+    return lambda *args: set_xla_metadata(jitted(*args), inlineable="false")
+
+
 def _apart(form):
-    """A scheme's form as a function of its own, which XLA:CPU neither inlines nor joins with its neighbours.
+    """A scheme's form `apart`.
 
     Else what a forward pass makes of image and kernel is kept for the gradients, which make it too: several times their
     size (CycleGAN's step at 128 pixels: 921 MB of temporaries against 488).
     """
-    jitted = jax.jit(form, static_argnums=(2, 3))
+    alone = apart(form, static_argnums=(2, 3))
 
     @wraps(form)
     def wrapped(left, right, scheme, g):
-        if scheme is Patches:  # small, and so the runs of earlier versions keep their bits
-            return form(left, right, scheme, g)
-        return set_xla_metadata(jitted(left, right, scheme, g), inlineable="false")
+        # Patches are small, and so the runs of earlier versions keep their bits.
+        return (form if scheme is Patches else alone)(left, right, scheme, g)
 
     return wrapped
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.experimental.xla_metadata import set_xla_metadata
 
 from gan_xla.contract import Array, Ctx, Gan, Net, Pair, Phase, Tree
 from gan_xla.errors import UserError
 from gan_xla.images.ranges import normalise
+from gan_xla.nets.convolution_forms import apart
 from gan_xla.run import image_pool
 from gan_xla.run.limits import TURNS
 from gan_xla.run.state import Optimizer, Player, TrainState
@@ -32,16 +32,12 @@ def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx:
 
 
 def _apart(function: Callable) -> Callable:
-    """`function` of arrays; on a CPU one that XLA neither inlines nor joins with its neighbours.
+    """`function` of arrays, on a CPU `apart`.
 
     Else the moments of the last turn are computed from the gradients of all turns, which are kept for it (five turns of
     StarGAN at 128 pixels: 3.4 GB of temporaries in place of 1.6).
     """
-
-    def on_cpu(*arrays):
-        return set_xla_metadata(jax.jit(function)(*arrays), inlineable="false")
-
-    return lambda *arrays: jax.lax.platform_dependent(*arrays, cpu=on_cpu, default=function)
+    return lambda *arrays: jax.lax.platform_dependent(*arrays, cpu=apart(function), default=function)
 
 
 def _where(ok: Array, new: Tree, old: Tree) -> Tree:
