@@ -65,5 +65,8 @@ setup(
         "experiments": ["resvg-py", "trimesh"],
         # experiments.data.faces
         "faces": ["anny>=0.6.2"],
+        # experiments.benchmarks.ahead: compilers for devices that are not here.
+        "ahead-cuda": ["jax[cuda12-local]", "nvidia-cuda-nvcc-cu12"],
+        "ahead-tpu": ["jax[tpu]"],
     },
 )

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+from gan_xla.nets import convolution_forms
 from gan_xla.nets.convolution import Conv, ConvTranspose, conv, conv_transpose, plain
+from gan_xla.nets.convolution_schemes import Geometry
 
 # Without LLVM's optimisation these programs compile ten times faster.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -154,6 +156,18 @@ def test_shard_map_sums_the_gradient_of_a_replicated_kernel(check_vma):
     mapped = jax.shard_map(loss, mesh=mesh, in_specs=spec, out_specs=jax.P(), check_vma=check_vma)
     expected = jax.grad(lambda k: jnp.sum(jnp.sin(lax_conv(x, k, 2, 1))))(k)
     assert_close(jit(jax.grad(mapped, 1))(x, k), expected, 1e-5)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("image, kernel, stride, padding", [(8, 4, 2, 1), (2, 4, 2, 1), (4, 4, 1, 0), (4, 4, 1, 1)])
+def test_forms_for_a_gpu_equal_plain_ones(image, kernel, stride, padding, mirrored):
+    g = Geometry((image, image), (kernel, kernel), (stride, stride), (padding, padding), mirrored)
+    with jax.enable_x64(True):
+        shapes = (3, image, image, 2), (kernel, kernel, *((5, 2) if mirrored else (2, 5))), (3, *g.output, 5)
+        x, k, y = (jax.random.normal(jax.random.key(i), shape, jnp.float64) for i, shape in enumerate(shapes))
+        for name, operands in {"output": (x, k), "image": (y, k), "kernel": (x, y)}.items():
+            form, plain_form = (getattr(convolution_forms, f"{kind}_{name}") for kind in ("gpu", "plain"))
+            assert_close(form(*operands, g), plain_form(*operands, g), 1e-12)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

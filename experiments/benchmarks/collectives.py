@@ -1,19 +1,14 @@
 """What a compiled program moves between devices, read from its text."""
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import NamedTuple
 
-WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
+from experiments.benchmarks.programs import Line, Program
 
-_HEADER = re.compile(r"(ENTRY )?%(\S+) \(.*\{$")
-_OP = re.compile(r"= (.+?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)\(")
-_SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
-_CALLED = re.compile(r"(?:body|to_apply|calls|\w+_computations?)=\{?%([\w.\-]+(?:, %[\w.\-]+)*)")
+_KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 _ALONE = re.compile(r"replica_groups=(\{\{\d+\}|\[\d+,1\])")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_CHANNEL = re.compile(r"channel_id=(\d+)")
 
 
 class Collective(NamedTuple):
@@ -26,27 +21,39 @@ class Collective(NamedTuple):
 
 def collectives(hlo: str) -> list[Collective]:
     """Those of a compiled program's text; loops whose length XLA does not know count once."""
-    computations, lines, entry = {}, [], None
-    for line in hlo.splitlines():
-        if header := _HEADER.match(line):
-            lines = computations[header[2]] = []
-            entry = header[2] if header[1] else entry
-        else:
-            lines.append(line)
-
-    def walk(name: str, times: int) -> Iterator[Collective]:
-        for line in computations.get(name, ()):
-            if op := _OP.search(line):
-                if _ALONE.search(line):  # one device tells itself
-                    continue
-                shapes = [(kind, tuple(map(int, filter(None, d.split(","))))) for kind, d in _SHAPE.findall(op[1])]
-                yield Collective(op[2], tuple((WIDTHS[kind] * math.prod(d), d) for kind, d in shapes), times)
+    found, seen = [], set()
+    for line, times in Program(hlo).run(fused=True):
+        op = line.op.removesuffix("-start")
+        if op not in _KINDS or _ALONE.search(line.rest):  # one device tells itself
+            continue
+        channel = _CHANNEL.search(line.rest)
+        if channel and "emitter" in line.rest:  # a TPU's, which stands in every operation that overlaps with it
+            key = (op, channel[1], line.type)
+            if key in seen:
                 continue
-            trips = _TRIPS.search(line)
-            for callee in ", %".join(_CALLED.findall(line)).split(", %"):
-                yield from walk(callee, times * (int(trips[1]) if trips else 1))
+            seen.add(key)
+        found.append(Collective(op, line.parts, times))
+    return found
 
-    return list(walk(entry, 1))
+
+def _waiting(program: Program, start: Line) -> bool:
+    """Whether nothing runs on the device between a collective's start and its end."""
+    lines = program.computations[program.entry]
+    first = lines.index(start) + 1
+    for line in lines[first:]:
+        if line.op == start.op.replace("-start", "-done") and re.search(rf"%{re.escape(start.name)}\b", line.rest):
+            return True
+        if line.op in ("fusion", "custom-call", "convolution", "dot"):
+            return False
+    return True
+
+
+def overlapping(hlo: str) -> tuple[int, int]:
+    """(number, bytes) of the collectives of a program's entry while which the device computes."""
+    program = Program(hlo)
+    lines = [line for line in program.computations[program.entry] if line.op.removesuffix("-start") in _KINDS]
+    free = [line for line in lines if line.op.endswith("-start") and not _waiting(program, line)]
+    return len(free), sum(line.size for line in free)
 
 
 class Traffic(NamedTuple):

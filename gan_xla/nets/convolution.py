@@ -33,6 +33,9 @@ from gan_xla.nets.convolution_forms import (
     cpu_image,
     cpu_kernel,
     cpu_output,
+    gpu_image,
+    gpu_kernel,
+    gpu_output,
     plain_image,
     plain_kernel,
     plain_output,
@@ -155,7 +158,7 @@ def _widened(form):
     return widened
 
 
-def _primitive(name, shape, folds, plain_form, cpu_form) -> Primitive:
+def _primitive(name, shape, folds, forms) -> Primitive:
     """Makes one of the three bilinear primitives, without its transposes.
 
     Args:
@@ -163,15 +166,16 @@ def _primitive(name, shape, folds, plain_form, cpu_form) -> Primitive:
         shape: `shape(left_shape, right_shape, geometry)` of the result.
         folds: `folds(geometry)`: for each operand, its axis and the result's axis of the dimension
             that only these two have; vmap over one operand is folded into it.
-        plain_form, cpu_form: implementations `form(left, right, geometry)`.
+        forms: implementations `form(left, right, geometry)` by platform, None for all others.
     """
     primitive = Primitive(name)
     primitive.def_impl(jax.jit(primitive.bind, static_argnames="geometry"))
     primitive.def_abstract_eval(
         lambda left, right, geometry: left.update(shape=shape(left.shape, right.shape, geometry), weak_type=False)
     )
-    mlir.register_lowering(primitive, mlir.lower_fun(plain_form, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(_widened(cpu_form), multiple_results=False), platform="cpu")
+    for platform, form in forms.items():
+        rule = mlir.lower_fun(jax.named_scope(name)(form), multiple_results=False)
+        mlir.register_lowering(primitive, rule, platform=platform)
     batching.primitive_batchers[primitive] = partial(_batch, primitive, folds)
     return primitive
 
@@ -196,22 +200,19 @@ _output = _primitive(
     "conv_output",
     lambda x, k, g: (x[0], *g.output, k[g.channels[1]]),
     lambda g: ((0, 0), (g.channels[1], 3)),
-    plain_output,
-    cpu_output,
+    {None: plain_output, "cuda": gpu_output, "cpu": _widened(cpu_output)},
 )
 _image = _primitive(
     "conv_image",
     lambda y, k, g: (y[0], *g.image, k[g.channels[0]]),
     lambda g: ((0, 0), (g.channels[0], 3)),
-    plain_image,
-    cpu_image,
+    {None: plain_image, "cuda": gpu_image, "cpu": _widened(cpu_image)},
 )
 _kernel = _primitive(
     "conv_kernel",
     lambda x, y, g: (*g.kernel, *((y[3], x[3]) if g.mirrored else (x[3], y[3]))),
     lambda g: ((3, g.channels[0]), (3, g.channels[1])),
-    plain_kernel,
-    cpu_kernel,
+    {None: plain_kernel, "cuda": gpu_kernel, "cpu": _widened(cpu_kernel)},
 )
 
 # Cotangents of the left and of the right operand; the first argument is that of the result.

@@ -200,6 +200,45 @@ def _from_outputs(scheme, products, n, g):
     return transpose(partial(scheme.output, g=g), (n, *g.output, products[0].shape[1]), products)
 
 
+# The forms on a GPU: the plain ones, but where there are no more outputs than taps. There XLA takes one operation for
+# another (experiments/benchmarks/ACCELERATORS.md): a filter gradient for a convolution by a dilated kernel, after
+# transposing both activations; a convolution for a filter gradient. Not on a TPU, whose compiler expects more time of
+# patches.
+
+
+def gpu_output(x, k, geometry):
+    """`plain_output` as a GPU's library is to see it."""
+    small = all(h < k for h, k in zip(geometry.output, geometry.kernel))
+    return _patches_output(x, k, geometry) if small else plain_output(x, k, geometry)
+
+
+def gpu_image(y, k, geometry):
+    """`plain_image` as a GPU's library is to see it."""
+    small = all(h < k for h, k in zip(geometry.output, geometry.kernel))
+    return _patches_image(y, k, geometry) if small else plain_image(y, k, geometry)
+
+
+def gpu_kernel(x, y, geometry):
+    """`plain_kernel` as a GPU's library is to see it."""
+    small = all(h <= k for h, k in zip(geometry.output, geometry.kernel))
+    return _patches_kernel(x, y, geometry) if small else plain_kernel(x, y, geometry)
+
+
+@_takes_kernel
+def _patches_output(x, k, geometry):
+    return _scheme_output(x, k, Patches, geometry)
+
+
+@_takes_kernel
+def _patches_image(y, k, geometry):
+    return _scheme_image(y, k, Patches, geometry)
+
+
+@_gives_kernel
+def _patches_kernel(x, y, geometry):
+    return _scheme_kernel(x, y, Patches, geometry)
+
+
 def cpu_output(x, k, geometry):
     """`plain_output` in the form that is fastest on a CPU."""
     if _by_taps(x.shape[0], geometry):

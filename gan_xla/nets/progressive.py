@@ -117,7 +117,9 @@ class EqualConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         scale = self.gain / math.sqrt(math.prod(shape[:3]))
         x, kernel, bias = promote_dtype(x, kernel, bias)
-        return self.operation(x, kernel * scale, padding=self.padding) + bias
+        # XLA:GPU is not to see the scaling: it would take an input's gradient for a convolution.
+        kernel = lax.optimization_barrier(kernel * scale)
+        return self.operation(x, kernel, padding=self.padding) + bias
 
 
 class _Progressive(blocks.Network):
