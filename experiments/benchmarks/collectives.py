@@ -21,17 +21,17 @@ class Collective(NamedTuple):
 
 def collectives(hlo: str) -> list[Collective]:
     """Those of a compiled program's text; loops whose length XLA does not know count once."""
-    found, seen = [], set()
-    for line, times in Program(hlo).run(fused=True):
+    program, found, seen = Program(hlo), [], []
+    alone = {id(line) for line, _ in program.run()}
+    for line, times in program.run(fused=True):
         op = line.op.removesuffix("-start")
         if op not in _KINDS or _ALONE.search(line.rest):  # one device tells itself
             continue
-        channel = _CHANNEL.search(line.rest)
-        if channel and "emitter" in line.rest:  # a TPU's, which stands in every operation that overlaps with it
-            key = (op, channel[1], line.type)
+        if id(line) not in alone:  # a TPU's, which stands in every operation that overlaps with it
+            key = (op, line.type, _CHANNEL.findall(line.rest)[:1])
             if key in seen:
                 continue
-            seen.add(key)
+            seen.append(key)
         found.append(Collective(op, line.parts, times))
     return found
 
