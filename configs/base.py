@@ -114,6 +114,8 @@ GENERATOR = dict(
     # Share of the values set to 0, of the layers that have dropout.
     dropout=Of("unet_discogan unet_pix2pix", 0.5, resnet=0.0),
     norm=Of("resnet unet_discogan", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
+    padding=Of("resnet", "reflect"),  # or zeros, around convolutions of stride 1
+    slope=Of("encoder_decoder unet_pix2pix", 0.2),  # of LeakyReLU
     # transpose: as published. resize: nearest neighbours and a convolution, against checkerboards. blur: bilinear, and
     # a convolution.
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
@@ -140,6 +142,7 @@ DISCRIMINATOR = dict(
     group=Of("progressive", 4),  # samples whose standard deviation is a feature map
     # As the generator's; penalties take no batch norm.
     norm=Of("patch_discogan patchgan", "instance", dcgan="batch", encoder_decoder="batch"),
+    slope=Of("encoder_decoder patchgan", 0.2),  # of LeakyReLU
     spectral_norm=Of(
         "dcgan encoder_decoder patch_discogan patchgan", False
     ),  # divide kernels by their largest singular values

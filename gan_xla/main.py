@@ -17,7 +17,7 @@ Look at a run, at runs side by side, or at pictures of them without knowing whos
 Export a trained run for other runtimes (stablehlo, onnx, savedmodel, torch, safetensors) or as a web page (web):
   python -m gan_xla.main --mode=export --format=web --workdir=runs/discogan-quick --output=page
 Make a run of published PyTorch checkpoints (junyanz, sktbrain, yunjey):
-  python -m gan_xla.main --mode=import --format=junyanz --input=latest_net_G_A.pth,latest_net_G_B.pth --workdir=run
+  python -m gan_xla.main --mode=import --input=latest_net_G_A.pth,latest_net_G_B.pth --workdir=run
 On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
@@ -67,7 +67,8 @@ FLAGS = (
         _text,
         "format",
         None,
-        "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: junyanz, sktbrain or yunjey.",
+        "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: auto "
+        "(default; by structure), junyanz, sktbrain or yunjey.",
     ),
     (
         _text,
@@ -75,6 +76,13 @@ FLAGS = (
         None,
         "translate, export: AtoB or BtoA. Default: the model's first. import: of a generator alone.",
     ),
+    (
+        _text,
+        "assume",
+        None,
+        "import: NAME=VALUE[,NAME=VALUE...] of norm, padding, output, slope, order, which no array tells.",
+    ),
+    (_text, "check", None, "import: an image, to be translated by the new run, before and after in check.png."),
     (
         _enum,
         "task",
@@ -272,12 +280,14 @@ def _export(values: flags.FlagValues, spec: str | None) -> None:
 def _import(values: flags.FlagValues, spec: str | None) -> None:
     from gan_xla.published.importing import import_run
 
-    _require(values, "format", "input", "workdir")
+    _require(values, "input", "workdir")
     import_run(
-        values.format,
+        values.format or "auto",
         values.input.split(","),
         values.workdir,
         values.config if spec else None,
+        values.assume,
+        values.check,
         direction=values.direction,
         labels=values.labels,
     )

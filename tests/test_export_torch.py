@@ -181,6 +181,22 @@ def test_a_network_of_the_methods_own_is_in_no_file_of_the_published_ones(tmp_pa
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"latest_net_G.pth", "latest_net_D.pth"}
 
 
+@pytest.mark.parametrize("method, networks", [("gan", {"G", "D"}), ("cut", {"G_AB", "D_B"})])
+def test_safetensors_hold_networks_that_nobody_published_as_they_are_here(method, networks, tmp_path):
+    workdir = _save(tmp_path / "run", configure(method, ("gd",), 16))
+    assert _export(workdir, tmp_path / "out", "--format=safetensors") == 0
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == networks
+    sides = gan_xla.load(workdir).variables
+    for name in networks:
+        params, stats = sides["gen" if name[0] == "G" else "disc"]
+        own = [tree[name] if name in tree else tree if len(name) == 1 else {} for tree in (params, stats)]
+        arrays = load_file(tmp_path / "out" / f"{name}.safetensors")
+        leaves = [leaf for tree in own for leaf in jax.tree_util.tree_leaves_with_path(tree)]
+        assert len(arrays) == len(leaves)
+        for path, array in leaves:
+            np.testing.assert_array_equal(arrays[".".join(part.key for part in path)].numpy(), array)
+
+
 @pytest.mark.parametrize(
     "method, fields, message",
     [

@@ -355,8 +355,7 @@ def test_a_wrong_file_is_one_clear_line_and_nothing_is_written(mistake, message,
 
 FLAGS = {
     "another repository's": (["--format=yunjey"], "lacks 'main.0.weight'.*no network of this --format"),
-    "unknown format": (["--format=onnx"], "--format=onnx: --mode=import reads junyanz, sktbrain, yunjey"),
-    "no format": ([], "needs --format"),
+    "unknown format": (["--format=onnx"], "--format=onnx: --mode=import reads auto, junyanz, sktbrain, yunjey"),
     "labels": (["--format=junyanz", "--labels=a,b"], "--labels: --format=junyanz has no such choice"),
     "a direction twice": (["--format=junyanz", "--direction=AtoB"], "--direction=AtoB beside CycleGAN's G_A"),
     "another method": (["--format=junyanz", "--config=discogan"], "these networks need gan='cyclegan'"),

@@ -1,4 +1,4 @@
-"""What `--format=torch` writes, as safetensors with a description of the network, and without PyTorch."""
+"""Networks as safetensors with a description: as `--format=torch` has them, or where nobody published them, as ours."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
     """Writes the generator of a direction to a file, or all networks into a directory, see `exporting.write`.
 
     Weights fit any `batch` and `size`, so these change nothing. The metadata, text or JSON by field, tell the
-    method and the network, the values and the order of channels of its images, and what they are normalised by.
+    method and the network, the layout, the values and the order of channels of its images, and what they are
+    normalised by.
 
     Raises:
-      UserError: safetensors is missing, or a network that nobody published.
+      UserError: safetensors is missing.
     """
     try:
         from safetensors.numpy import save_file
@@ -24,4 +25,4 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
     def save(arrays, about, path):
         save_file(arrays, path, about)
 
-    exporting.write(model, output, direction, save, suffix=".safetensors")
+    exporting.write(model, output, direction, save, suffix=".safetensors", own=True)

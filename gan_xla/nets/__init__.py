@@ -36,7 +36,13 @@ def build(fields: Mapping[str, Any], role: str, **common) -> nn.Module:
     modules = {part.name: importlib.import_module(f"{__name__}.{part.name}") for part in pkgutil.iter_modules(__path__)}
     networks = {name: getattr(module, role) for name, module in modules.items() if hasattr(module, role)}
     fields = {"net": None, **fields}
-    named = {"net": networks, "output": blocks.OUTPUTS, "norm": blocks.NORMS, "initial": blocks.INITIAL}
+    named = {
+        "net": networks,
+        "output": blocks.OUTPUTS,
+        "norm": blocks.NORMS,
+        "padding": blocks.PADDINGS,
+        "initial": blocks.INITIAL,
+    }
     for field, choices in named.items():
         if field in fields and fields[field] not in list(choices):
             raise UserError(f"{where}.{field}={fields[field]!r} is unknown; use one of {', '.join(choices)}")

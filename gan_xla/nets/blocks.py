@@ -103,9 +103,17 @@ def linear(x: Array, features: int) -> Array:
     return nn.Dense(features, kernel_init=init, bias_init=init)(x)
 
 
-def reflect(x: Array, pad: int) -> Array:
+PADDINGS = {"reflect": "reflect", "zeros": "constant"}  # numpy's names
+
+
+def pad(how: str, x: Array, width: int) -> Array:
+    """Pads height and width of [n, h, w, c] as one of `PADDINGS`."""
+    return jnp.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode=PADDINGS[how])
+
+
+def reflect(x: Array, width: int) -> Array:
     """Pads height and width of [n, h, w, c] by mirroring at the border pixels."""
-    return jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+    return pad("reflect", x, width)
 
 
 def double(x: Array) -> Array:

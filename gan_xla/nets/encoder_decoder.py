@@ -42,6 +42,7 @@ class Generator(blocks.Network):
       bottleneck: channels of the 1x1 bottleneck of the 5-layer form (100 in the paper's angle
         experiments), or None for the fully convolutional 4-layer form.
       upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
+      slope: of LeakyReLU.
       channels: image channels.
       output: "sigmoid" or "tanh".
     """
@@ -50,6 +51,7 @@ class Generator(blocks.Network):
     width: int = 64
     bottleneck: int | None = None
     upsample: str = "transpose"
+    slope: float = 0.2
     channels: int = 3
     output: str = "sigmoid"
 
@@ -68,10 +70,12 @@ class Generator(blocks.Network):
 
         for i, width in enumerate(widths):
             x = Conv(width, 4, 2, 1, use_bias=False)(x)
-            x = self.show(nn.leaky_relu(norm(x) if i else x, 0.2))
+            x = self.show(nn.leaky_relu(norm(x) if i else x, self.slope))
         if self.bottleneck:
             kernel = innermost(self.size)
-            x = nn.leaky_relu(norm(Conv(self.bottleneck, kernel, use_bias=False)(x)), 0.2)  # [n, 1, 1, bottleneck]
+            x = nn.leaky_relu(
+                norm(Conv(self.bottleneck, kernel, use_bias=False)(x)), self.slope
+            )  # [n, 1, 1, bottleneck]
             x = nn.relu(norm(ConvTranspose(widths[-1], kernel, use_bias=False)(x)))
         for width in reversed(widths[:-1]):
             x = nn.relu(norm(blocks.upsample(self.upsample, x, ConvTranspose(width, 4, 2, 1, use_bias=False))))
@@ -85,6 +89,7 @@ class Discriminator(blocks.Network):
     Attributes:
       norm: kind of `blocks.Norm`; one that keeps samples apart for gradient penalties.
       spectral_norm: divide every kernel by its largest singular value.
+      slope: of LeakyReLU.
       size, width: as the generator's.
     """
 
@@ -92,6 +97,7 @@ class Discriminator(blocks.Network):
     width: int = 64
     norm: str = "batch"
     spectral_norm: bool = False
+    slope: float = 0.2
 
     @nn.compact
     def __call__(self, x: Array, batch_statistics: bool, keys: Array | None = None):
@@ -101,7 +107,7 @@ class Discriminator(blocks.Network):
             x = blocks.convolve(Conv(width, 4, 2, 1, use_bias=False), x, self.spectral_norm, batch_statistics)
             if i:
                 x = blocks.Norm(self.norm, self.axis_name)(x, batch_statistics)
-            x = nn.leaky_relu(x, 0.2)
+            x = nn.leaky_relu(x, self.slope)
             features.append(x)
         last = Conv(1, innermost(self.size), use_bias=False)
         logits = blocks.convolve(last, x, self.spectral_norm, batch_statistics)

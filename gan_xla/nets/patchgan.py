@@ -43,6 +43,7 @@ class Discriminator(blocks.Network):
       width: channels of the first convolution; they double up to 8 times that.
       layers: number of strided convolutions.
       norm: kind of `blocks.Norm`.
+      slope: of LeakyReLU.
       spectral_norm: divide every kernel by its largest singular value.
       judges: "patches", one logit each, so that the loss is averaged over patches; "mean", the
         average of the patches' logits, one logit an image; "image", one logit from a last
@@ -55,6 +56,7 @@ class Discriminator(blocks.Network):
     width: int = 64
     layers: int = 3
     norm: str = "instance"
+    slope: float = 0.2
     spectral_norm: bool = False
     judges: str = "patches"
     antialias: bool = False
@@ -89,7 +91,7 @@ class Discriminator(blocks.Network):
             x = blocks.convolve(layer, x, self.spectral_norm, batch_statistics)
             if i:
                 x = blocks.Norm(self.norm, self.axis_name, scale_init=blocks.normal_scale)(x, batch_statistics)
-            x = nn.leaky_relu(x, 0.2)
+            x = nn.leaky_relu(x, self.slope)
             x = blocks.halve_blurred(x) if blurred else x
             features.append(x)
         if self.judges == "image":

@@ -42,6 +42,7 @@ class Generator(blocks.Network):
       dropout: rate.
       norm: kind of `blocks.Norm`.
       upsample: "transpose" as in the paper, or "resize" or "blur", see `blocks.upsample`.
+      slope: of LeakyReLU.
       skips: False severs them, which leaves the paper's encoder-decoder (section 4.2, figure 5).
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
@@ -53,6 +54,7 @@ class Generator(blocks.Network):
     dropout: float = 0.5
     norm: str = "batch"
     upsample: str = "transpose"
+    slope: float = 0.2
     skips: bool = True
     channels: int = 3
     output: str = "tanh"
@@ -82,7 +84,7 @@ class Generator(blocks.Network):
         widths = [self.width * min(2**i, 8) for i in range(self.size_multiple.bit_length() - 1)]
         skips = []
         for i, width in enumerate(widths):
-            x = Conv(width, 4, 2, 1, **options)(nn.leaky_relu(x, 0.2) if i else x)
+            x = Conv(width, 4, 2, 1, **options)(nn.leaky_relu(x, self.slope) if i else x)
             x = norm(x) if 0 < i < len(widths) - 1 else x
             skips.append(self.show(x))
         for i, skip in enumerate(reversed(skips[:-1])):

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 
@@ -18,6 +19,7 @@ from gan_xla.nets import blocks
 from gan_xla.published import junyanz, layout, sktbrain, yunjey
 
 FORMS = {net: form for form in (junyanz, sktbrain, yunjey) for net in form.NETS}
+BY_NAME = {form.__name__.rpartition(".")[-1]: form for form in (junyanz, sktbrain, yunjey)}
 SIDES = {"gen": "generator", "disc": "discriminator"}
 # What the published networks do not have, by the fields of `model.<role>`.
 PLAIN = {
@@ -26,7 +28,13 @@ PLAIN = {
     "skips": (True,),
     "spectral_norm": (False,),
     "judges": ("patches", "mean"),
+    "padding": ("reflect",),
+    "slope": (0.2,),
 }
+
+
+class Unpublished(UserError):
+    """A network that nobody published."""
 
 
 def write(
@@ -35,6 +43,7 @@ def write(
     direction: str | None,
     save: Callable[[dict[str, np.ndarray], dict[str, str], Path], None],
     suffix: str | None = None,
+    own: bool = False,
 ) -> None:
     """Writes the generator of one direction to a file, or all networks, discriminators too, into a directory.
 
@@ -44,23 +53,24 @@ def write(
       direction: of a file; None for the model's first. A directory holds all of them.
       save: (float32 arrays by PyTorch's names, metadata, path) -> None.
       suffix: of the files in a directory; None for those that the published code gives them.
+      own: whether networks that nobody published are written as they are here, under our names.
     Raises:
       UserError: a network that nobody published, or a direction of a directory.
     """
     if output.suffix:
         name = _generator(direction or next(iter(model.directions), None))
-        save(*_network(model, "gen", name), output)
+        save(*_network(model, "gen", name, own), output)
         return
     if direction:
         raise UserError(
             f"--direction={direction}: a directory holds all networks; leave it out, or name a file, net.pth"
         )
-    form, _ = _published(model, "generator")
-    found = {name: _network(model, side, name) for side in SIDES for name in _nets(model, side)}
+    found = {name: _network(model, side, name, own) for side in SIDES for name in _nets(model, side)}
     output.mkdir()
-    for name, network in found.items():
-        path = output / form.file_name(model, name)
-        save(*network, path.with_suffix(suffix) if suffix else path)
+    for name, (arrays, about) in found.items():
+        form = BY_NAME.get(about["layout"])
+        path = output / (form.file_name(model, name) if form else name)
+        save(arrays, about, path.with_suffix(suffix) if suffix else path)
 
 
 def _generator(direction: str | None) -> str:
@@ -70,24 +80,36 @@ def _generator(direction: str | None) -> str:
 
 def _nets(model: Model, side: str) -> dict[str, Net]:
     """The networks of `model.generator` or `model.discriminator` by name, without what is the method's own."""
-    prefix, (params, stats) = side[0].upper(), model.variables[side]
-    if model.labels:
-        return {prefix: Net(params, stats)}
-    return {name: Net(params[name], stats[name]) for name in params if name.startswith(f"{prefix}_")}
+    net = Net(*model.variables[side])
+    return {
+        name: net for name, net in layout.split(net, layout.single(net, side[0].upper())).items() if name[0] in "GD"
+    }
 
 
-def _network(model: Model, side: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _network(model: Model, side: str, name: str, own: bool) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays of a network, and what to know of it.
 
     Raises:
-      UserError: nobody published such networks.
+      Unpublished: nobody published such networks, and not `own`.
     """
-    role = SIDES[side]
-    form, fields = _published(model, role)
+    role, net = SIDES[side], _nets(model, side)[name]
+    try:
+        form, fields = _published(model, role)
+    except Unpublished:
+        if not own:
+            raise
+        return _as_it_is(net), _about(model, role, name, "gan_xla", "")
     layers = form.layers(role, fields, model.config.data.image_size)
-    arrays = layout.write(_nets(model, side)[name], layers)
+    arrays = layout.write(net, layers)
     bgr = any(layer.bgr is not None for layer in layers)
-    return arrays, _about(model, role, name, form, "BGR" if bgr and model.config.data.channels == 3 else "")
+    known = next(name for name, one in BY_NAME.items() if one is form)
+    return arrays, _about(model, role, name, known, "BGR" if bgr and model.config.data.channels == 3 else "")
+
+
+def _as_it_is(net: Net) -> dict[str, np.ndarray]:
+    """Our arrays, kernels [h, w, in, out], under our names."""
+    leaves = [leaf for tree in net for leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    return {".".join(part.key for part in path): np.asarray(array, np.float32) for path, array in leaves}
 
 
 def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
@@ -95,19 +117,19 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
     config = model.config
     fields = config.model.get(role) or ml_collections.ConfigDict({"net": "own"})
     if not (model.directions or model.labels) or model.latent or fields.net not in FORMS:
-        raise UserError(
+        raise Unpublished(
             f"{config.gan}'s {fields.net} {role} has no published PyTorch layout; those of {', '.join(FORMS)} have "
             "one; use --format=stablehlo, onnx or savedmodel"
         )
     for field, plain in PLAIN.items():
         if field in fields and fields[field] not in plain:
-            raise UserError(
+            raise Unpublished(
                 f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; use "
                 "--format=stablehlo, onnx or savedmodel"
             )
     channels = {"channels": nets.channels(config.data)} if role == "generator" else {}
     if isinstance(nets.channels(config.data), tuple):
-        raise UserError(
+        raise Unpublished(
             "the published PyTorch code has one number of channels for A and B, this run two; use --format=stablehlo, "
             "onnx or savedmodel"
         )
@@ -118,25 +140,25 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
     }
 
 
-def _about(model: Model, role: str, name: str, form: ModuleType, order: str) -> dict[str, str]:
+def _about(model: Model, role: str, name: str, form: str, order: str) -> dict[str, str]:
     """Metadata of a file, text by text."""
     config = model.config
-    low, high = blocks.OUTPUTS[config.model.generator.output][1]
+    fields = config.model.get(role) or ml_collections.ConfigDict()
     about = {
         "format": "pt",
         "gan_xla": gan_xla.__version__,
-        "layout": form.__name__.rpartition(".")[-1],
+        "layout": form,
         "method": config.gan,
         "network": name,
         "step": model.step,
-        role: config.model[role].to_dict(),
+        role: fields.to_dict(),
         "directions": model.directions,
         "labels": model.domains,
         "image_size": config.data.image_size,
         "size_multiple": model.size_multiple,
         "channels": config.data.channels,
         "channel_order": order or {1: "grey", 3: "RGB", 4: "RGBA"}.get(config.data.channels, ""),
-        "value_range": [low, high],
+        "value_range": blocks.OUTPUTS[config.model.generator.get("output", "linear")][1],
         **{f"values_{end}": list(model.values(end)) for end in "AB" if model.values(end) != BYTES},
         "statistics": model.habit.statistics,
         "dropout": model.habit.dropout,

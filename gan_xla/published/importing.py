@@ -4,7 +4,7 @@ import importlib
 import inspect
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +18,11 @@ from gan_xla import devices, gans, images
 from gan_xla.contract import Net
 from gan_xla.errors import UserError
 from gan_xla.labels import LabelSpace
-from gan_xla.published import layout, torch_file
+from gan_xla.published import auto, checking, layout, structure, torch_file
 from gan_xla.run import limits, settings, state
 from gan_xla.run.checkpoint import Checkpoints
 
-FORMATS = ("junyanz", "sktbrain", "yunjey")
+FORMATS = ("auto", "junyanz", "sktbrain", "yunjey")
 
 
 def import_run(
@@ -30,6 +30,8 @@ def import_run(
     files: Sequence[str],
     workdir: epath.PathLike,
     config: ml_collections.ConfigDict | None = None,
+    assume: str | None = None,
+    check: str | None = None,
     **options: str | None,
 ) -> None:
     """Makes a run, at step 0, of the networks in `files`; what they lack begins afresh, and is named.
@@ -38,30 +40,51 @@ def import_run(
     found; `config.py` is the same for training on, where every field may change that no array depends on.
 
     Args:
-      format: one of `FORMATS`.
+      format: one of `FORMATS`; "auto" knows networks by their structure, whatever their names.
       files: of state_dicts.
       workdir: the run's directory, not there yet, or empty.
       config: what to train with later, in place of the shipped config.
-      options: what `plan` of the format takes besides, where it is not None.
+      assume: NAME=VALUE,... of `structure.CHOICES`, for "auto".
+      check: an image to translate when all is done.
+      options: `direction` and `labels`, where the format has them.
     Raises:
       UserError: files that are no such networks or do not belong together, options that do not fit, or a directory
         that is in use or cannot be written. Nothing is left there then.
     """
     if format not in FORMATS:
         raise UserError(f"--format={format}: --mode=import reads {', '.join(FORMATS)}")
-    form = importlib.import_module(f"gan_xla.published.{format}")
-    options = {name: value for name, value in options.items() if value is not None}
-    for name in options.keys() - inspect.signature(form.plan).parameters:
-        raise UserError(f"--{name}: --format={format} has no such choice; leave it out")
     workdir = epath.Path(workdir)
     if workdir.exists() and not (workdir.is_dir() and next(workdir.iterdir(), None) is None):
         raise UserError(f"--workdir={workdir} is in use; name a directory that does not exist yet")
+    if check and not Path(check).is_file():
+        raise UserError(f"--check={check}: no such file")
     devices.use_compilation_cache()
-    plan = form.plan([_file(Path(name), form) for name in files], **options)
+    paths = [Path(name) for name in files]
+    if format == "auto":
+        try:
+            found = auto.read(paths, structure.choices(assume))
+        except structure.NoFit as error:
+            _print_rows([("in the file", "expected"), *error.rows])
+            raise
+        plan, form = auto.plan(found, **options)
+    else:
+        plan, form = _planned(format, paths, {"assume": assume, **options})
     config = _configured(config or settings.load(plan.config), plan)
     made, notes = _state(config, form, plan)
     _save(workdir, config, made)
     _report(workdir, config, plan, notes)
+    if check:
+        ways = [f"{name[2]}to{name[3]}" for name in plan.networks if name.startswith("G_")]
+        checking.check(workdir, Path(check), ways)
+
+
+def _planned(format: str, paths: Sequence[Path], options: Mapping[str, str | None]) -> tuple[layout.Plan, ModuleType]:
+    """The run to be made of files in a known layout."""
+    form = importlib.import_module(f"gan_xla.published.{format}")
+    options = {name: value for name, value in options.items() if value is not None}
+    for name in options.keys() - inspect.signature(form.plan).parameters:
+        raise UserError(f"--{name}: --format={format} has no such choice; leave it out")
+    return form.plan([_file(path, form) for path in paths], **options), form
 
 
 def _file(path: Path, form: ModuleType) -> layout.File:
@@ -141,17 +164,18 @@ def _check_labels(config: ml_collections.ConfigDict, planes: int | None, chosen:
 
 
 def _state(
-    config: ml_collections.ConfigDict, form: ModuleType, plan: layout.Plan
+    config: ml_collections.ConfigDict, form: ModuleType | None, plan: layout.Plan
 ) -> tuple[state.TrainState, list[str]]:
     """The run's first state with the networks of the plan, and notes on what was left out or begins afresh."""
     gan, found, notes = gans.build(config), {}, []
     shapes = jax.eval_shape(gan.init, jax.random.key(0))
     for letter, role, likes in zip("GD", ("generator", "discriminator"), shapes):
-        for name, like in layout.split(likes, letter if gan.labels else "").items():
+        for name, like in layout.split(likes, layout.single(likes, letter)).items():
             if name not in plan.networks:
                 notes.append(f"{name} ({role}) is in none of the files: it begins with fresh weights")
                 continue
-            file, layers = plan.networks[name], form.layers(role, config.model[role], config.data.image_size)
+            file = plan.networks[name]
+            layers = file.layers or form.layers(role, config.model[role], config.data.image_size)
             found[name], stale = layout.read(file.state, like, layers, file.path)
             if stale:
                 notes.append(f"{file.path}: {len(stale)} running averages, which instance norm does not use, left out")
@@ -160,7 +184,7 @@ def _state(
     made = jax.device_get(state.create(gan, state.optimizers(config.optimizer, config.train.steps), config.seed))
 
     def filled(player: state.Player, letter: str) -> state.Player:
-        single = letter if gan.labels else ""
+        single = layout.single(player, letter)
         nets = layout.split(Net(player.params, player.stats), single)
         net = layout.join({name: found.get(name, net) for name, net in nets.items()}, single)
         return player.replace(params=net.params, stats=net.stats, ema=None if player.ema is None else net)
@@ -206,9 +230,18 @@ def _about(network: layout.Network) -> str:
     return f"{network.role} of {network.channels} channels, {fields}"
 
 
+def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    width = max((len(theirs) for theirs, _ in rows), default=0)
+    for theirs, ours in rows:
+        print(f"  {theirs:{width}}  {ours}")
+
+
 def _report(workdir: epath.Path, config: ml_collections.ConfigDict, plan: layout.Plan, notes: Sequence[str]) -> None:
     for name, file in plan.networks.items():
         print(f"{file.path}: {name}, {_about(file.network)}")
+        _print_rows(file.rows)
+        if file.rows:
+            print(f"assumed, since no array tells it (--assume=NAME=VALUE,...): {structure.assumed(file)}")
     for note in (*plan.notes, *notes):
         print(f"note: {note}")
     where, domain = os.fspath(workdir), f" --domain={config.data.labels[0]}" if config.data.labels else ""

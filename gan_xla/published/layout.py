@@ -47,6 +47,7 @@ class Network(NamedTuple):
       channels: of what it takes.
       size: height and width of the images that it was made for, or None for any.
       labels: how many label planes a generator takes, or None.
+      latent: length of the noise that it takes in the place of an image; 0 where it takes an image.
     """
 
     role: str
@@ -54,14 +55,25 @@ class Network(NamedTuple):
     channels: int
     size: int | None = None
     labels: int | None = None
+    latent: int = 0
 
 
 class File(NamedTuple):
-    """A state_dict, and what it is of."""
+    """A state_dict, and what it is of.
+
+    Attributes:
+      path: of the file, with its place there where it holds several.
+      state: arrays by PyTorch's names.
+      network: what these are of.
+      layers: in the order in which they run; None where the format knows them.
+      rows: for the user, (a layer of the file, what it becomes).
+    """
 
     path: Path
     state: dict[str, np.ndarray]
     network: Network
+    layers: tuple[Layer, ...] | None = None
+    rows: tuple[tuple[str, str], ...] = ()
 
 
 class Plan(NamedTuple):
@@ -96,6 +108,11 @@ def to_torch(kernel: np.ndarray, transposed: bool = False) -> np.ndarray:
     if transposed and kernel.ndim == 4:
         return np.transpose(kernel[::-1, ::-1], (2, 3, 0, 1))
     return np.transpose(kernel, (3, 2, 0, 1)) if kernel.ndim == 4 else kernel
+
+
+def single(net: Any, letter: str) -> str:
+    """`letter` where a side, with `params`, is one network, else ""; a side of several names them G_AB and so on."""
+    return "" if any(name.startswith(f"{letter}_") for name in net.params) else letter
 
 
 def split(net: Net, single: str) -> dict[str, Net]:

@@ -67,7 +67,29 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-def read(path: str | os.PathLike) -> dict[str, Any]:
+class Stranger:
+    """Stands for an object of a class that a file names, which is not made: whatever is done to it does nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, value: Any) -> None:
+        pass
+
+    def extend(self, values: Any) -> None:
+        pass
+
+    def __call__(self, *args: Any, **kwargs: Any) -> "Stranger":
+        return self
+
+
+def read(path: str | os.PathLike, strangers: bool = False) -> dict[str, Any]:
     """The dict that was saved, with numpy arrays in the place of tensors and parameters.
 
     A state_dict is flat, `{"conv.weight": array}`; a dict of dicts, lists and numbers is given as it is.
@@ -75,16 +97,20 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     one that was saved transposed is so here. Attributes of dicts, such as a state_dict's `_metadata`, and
     whether a tensor requires a gradient are left out.
 
+    Args:
+      path: of the file.
+      strangers: whether other objects may be among the tensors, such as the settings of a training; a `Stranger`
+        stands for each.
     Raises:
-      UserError: the file cannot be opened, is damaged or no such file, holds objects other than tensors
-        in dicts, lists and tuples, or is not a dict.
+      UserError: the file cannot be opened, is damaged or no such file, is not a dict, or holds objects other than
+        tensors in dicts, lists and tuples where these may not be.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             start = file.read(len(ZIP))
             file.seek(0)
-            tree = _zip(file, path) if start == ZIP else _legacy(file, path)
+            tree = _zip(file, path, strangers) if start == ZIP else _legacy(file, path, strangers)
     except UserError:
         raise
     except OSError as error:
@@ -100,9 +126,10 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
 class _Unpickler(pickle.Unpickler):
     """Builds the tree with stand-ins; `storages` lists those that it refers to."""
 
-    def __init__(self, file: BinaryIO, path: Path):
+    def __init__(self, file: BinaryIO, path: Path, strangers: bool):
         super().__init__(file, encoding="utf-8")  # for strings that Python 2 wrote
         self.path = path
+        self.strangers = strangers
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -118,11 +145,23 @@ class _Unpickler(pickle.Unpickler):
                 return lambda storage, offset, shape, strides, *_: _Tensor(storage, offset, shape, strides)
             case "torch._utils", "_rebuild_parameter":
                 return lambda tensor, *_: tensor
-        raise ForeignObject(
-            f"{module}.{name}",
-            f"{self.path}: holds the Python object {module}.{name}, not tensors alone, and could run code when read; "
+        if self.strangers:
+            return type("Stranger", (Stranger,), {"NAME": f"{module}.{name}"})
+        raise self.foreign(f"{module}.{name}")
+
+    def foreign(self, name: str) -> ForeignObject:
+        return ForeignObject(
+            name,
+            f"{self.path}: holds the Python object {name}, not tensors alone, and could run code when read; "
             "ask its author for the state_dict of the network, torch.save(network.state_dict(), FILE)",
         )
+
+    def tree(self) -> Any:
+        """What the file holds; a whole network, or what else is no dict, is refused."""
+        tree = self.load()
+        if isinstance(tree, Stranger):
+            raise self.foreign(tree.NAME)
+        return tree
 
     def persistent_load(self, pid: Any) -> _Storage:
         tag, kind, key, _, length, *view = pid
@@ -134,14 +173,14 @@ class _Unpickler(pickle.Unpickler):
         return storage
 
 
-def _zip(file: BinaryIO, path: Path) -> Any:
+def _zip(file: BinaryIO, path: Path, strangers: bool) -> Any:
     with zipfile.ZipFile(file) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         folder = name.removesuffix("data.pkl")
         big = folder + "byteorder" in archive.namelist() and archive.read(folder + "byteorder") == b"big"
         with archive.open(name) as pickled:
-            unpickler = _Unpickler(pickled, path)
-            tree = unpickler.load()
+            unpickler = _Unpickler(pickled, path, strangers)
+            tree = unpickler.tree()
         numbers = {}
         for key, storage in unpickler.storages.items():
             entry = archive.getinfo(f"{folder}data/{key}")
@@ -151,14 +190,14 @@ def _zip(file: BinaryIO, path: Path) -> Any:
     return _resolve(tree, numbers.__getitem__, {})
 
 
-def _legacy(file: BinaryIO, path: Path) -> Any:
-    if [_Unpickler(file, path).load() for _ in range(2)] != [MAGIC, PROTOCOL]:
+def _legacy(file: BinaryIO, path: Path, strangers: bool) -> Any:
+    if [_Unpickler(file, path, False).load() for _ in range(2)] != [MAGIC, PROTOCOL]:
         raise ValueError("another magic number")
-    _Unpickler(file, path).load()  # sizes of C types on the machine that wrote it; the bytes do not depend on them
-    unpickler = _Unpickler(file, path)
-    tree = unpickler.load()
+    _Unpickler(file, path, False).load()  # sizes of C types on the machine that wrote it; the bytes depend on none
+    unpickler = _Unpickler(file, path, strangers)
+    tree = unpickler.tree()
     numbers, size = {}, os.fstat(file.fileno()).st_size
-    for key in _Unpickler(file, path).load():
+    for key in _Unpickler(file, path, False).load():
         storage = unpickler.storages[key]
         (length,) = struct.unpack("<q", file.read(8))
         if length != storage.length or file.tell() + storage.nbytes > size:
@@ -202,7 +241,9 @@ def _resolve(value: Any, numbers: Callable[[_Storage], np.ndarray], done: dict[i
                 result = {k: _resolve(v, numbers, done) for k, v in value.items()}
             case list() | tuple():
                 result = type(value)([_resolve(v, numbers, done) for v in value])
-            case None | bool() | int() | float() | str() | bytes():
+            case None | bool() | int() | float() | str() | bytes() | Stranger():
+                result = value
+            case type() if issubclass(value, Stranger):
                 result = value
             case _:
                 raise ValueError(f"a {type(value).__name__} among the tensors")
