@@ -9,9 +9,10 @@ as the released code takes them: over a whole turn, any turn of all objects woul
 with one-way reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor,
 trained on real views of the target's kind, read the azimuth of the result, brightened until its background is white;
 its own error on held-out real models stands beside it. A relation may be found the other way round, left for right:
-agreement is the correlation without its sign, errors are those of the way that was found. How much of the shape is kept
-is the overlap of silhouettes, beside that of other models at the same azimuth. Run again, it resumes, and skips what is
-finished. Of several seeds the figures show the one of median agreement.
+agreement is the correlation without its sign, errors are those of the way that was found. Beside it stand that of the
+median over models at each azimuth, and that of the median model: what is lost for all models, and what for some. How
+much of the shape is kept is the overlap of silhouettes, beside that of other models at the same azimuth. Run again, it
+resumes, and skips what is finished. Of several seeds the figures show the one of median agreement.
 
 Writes scores.json, scores.md, scatter.png and a picture of every pair.
 """
@@ -53,6 +54,11 @@ MEASURES = {
     "mae": ("mean error", ".0f"),
     "mae_less_offset": ("less best turn", ".0f"),
 }
+WHERE = {
+    "curve": ("of the curve", ".2f"),
+    "single": ("of the median model", ".2f"),
+    "scatter": ("models about the curve", ".0f"),
+}
 ABOUT = {"shape": ("silhouette's IoU with the input", ".2f"), "background": ("background, of 255", ".0f")}
 INK = 216  # a channel below is none of the white background
 SHOWN = 8  # azimuths of a picture
@@ -76,6 +82,25 @@ def either(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     plain = measure(true, predicted)
     found = measure(-true, predicted) if plain["correlation"] < 0 else plain
     return found | {"correlation": plain["correlation"], "agreement": abs(plain["correlation"])}
+
+
+def where(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """What of the agreement is lost for all models, and what for some; views come model by model, at equal azimuths.
+
+    "curve": agreement of the median over models at each azimuth; "single": that of one model's views, the median one;
+    "scatter": mean distance of models from the curve, degrees.
+    """
+    each = len(np.unique(true))
+    order = np.argsort(azimuth.difference(true[:each], 0))
+    angles = azimuth.difference(predicted.reshape(-1, each)[:, order], 0)
+    truth, curve = true[:each][order], np.median(angles, axis=0)
+    sign = np.sign(azimuth.circular_correlation(true, predicted))
+    single = [sign * azimuth.circular_correlation(truth, one) for one in angles]
+    return {
+        "curve": sign * azimuth.circular_correlation(truth, curve),
+        "single": float(np.median(single)),
+        "scatter": float(np.abs(azimuth.difference(angles, curve)).mean()),
+    }
 
 
 def chance(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -132,6 +157,7 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
         predicted = [azimuth.predict(predictor, y) for y, _ in level]
         record["runs"][method] = [
             either(true, angles)
+            | where(true, angles)
             | {"chance": chance(true, angles), "shape": float(overlap(x, y).mean()), "background": float(edge.mean())}
             for angles, (y, edge) in zip(predicted, level)
         ]
@@ -156,14 +182,14 @@ def report(pairs: Mapping[str, Mapping]) -> str:
     for pair, record in pairs.items():
         for method, results in record["runs"].items():
             each = ", ".join(f"{result['correlation']:z.2f}" for result in results)
-            cells = [*driver.cells(results, MEASURES), each, *driver.cells(results, ABOUT)]
+            cells = [*driver.cells(results, MEASURES), each, *driver.cells(results, WHERE | ABOUT)]
             rows.append([f"{pair}, {driver.DISCOGAN[method].title}", *cells])
         by_chance = [result["chance"] for results in record["runs"].values() for result in results]
         means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
-        rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), "", "", ""])
+        rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), *[""] * 6])
         own = driver.cells([record["regressor"]], MEASURES)
-        rows.append([f"{pair}, real held-out and training models", *own, "", f"{record['others']:.2f}", "255"])
-    titles = [title for title, _ in (MEASURES | ABOUT).values()]
+        rows.append([f"{pair}, real held-out and training models", *own, *[""] * 4, f"{record['others']:.2f}", "255"])
+    titles = [title for title, _ in (MEASURES | WHERE | ABOUT).values()]
     return table(["held-out models", *titles[: len(MEASURES)], "correlation, by seed", *titles[len(MEASURES) :]], rows)
 
 

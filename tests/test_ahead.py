@@ -14,8 +14,13 @@ from gan_xla.errors import UserError
 
 pytestmark = pytest.mark.slow
 
-cuda = pytest.mark.skipif(not importlib.util.find_spec("jax_plugins.xla_cuda12"), reason="needs the extra ahead-cuda")
-tpu = pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="needs the extra ahead-tpu")
+
+def _needs(package, extra):
+    here = importlib.util.find_spec(package.partition(".")[0]) and importlib.util.find_spec(package)
+    return pytest.mark.skipif(not here, reason=f"needs the extra {extra}")
+
+
+cuda, tpu = _needs("jax_plugins.xla_cuda12", "ahead-cuda"), _needs("libtpu", "ahead-tpu")
 
 HLO = """HloModule jit_step, is_scheduled=true
 
