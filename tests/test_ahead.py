@@ -71,6 +71,16 @@ def test_a_collective_overlaps_where_something_runs_before_its_end():
     assert [parts for _, parts, _ in collectives.collectives(HLO)] == [((2048, (512,)),), ((1024, (256,)),)]
 
 
+def test_all_reduces_come_to_what_the_compiler_expects():
+    kinds = {"gradients": 50_000_000, "statistics": 0, "scalars": 0, "other": 0}
+    found = {**kinds, "cycles": 3_000_000, "reduces": 3, "bytes_overlapping": 0}
+    computing, step = ahead.expected(found, "v5e:4x4")
+    assert computing == pytest.approx(2e-3)
+    assert step == pytest.approx(2e-3 + 2 * 15 / 16 * 50e6 / 100e9 + 3 * 8e-6)
+    assert ahead.expected(found | {"bytes_overlapping": 50_000_000}, "v5e:4x4")[1] == pytest.approx(2e-3 + 3 * 8e-6)
+    assert ahead.expected(found, "h100") == (0, 0)
+
+
 @pytest.mark.parametrize("target", ["h200", "v5e", "h100y4", "v99:2x2", ""])
 def test_an_unknown_target_is_named(target):
     with pytest.raises(UserError, match=f"--target={target}: write h100, a100, h100x8 or a TPU slice such as v5e:4x4"):

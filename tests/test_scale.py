@@ -1,4 +1,4 @@
-"""What a step moves between devices, and what a pod is projected to make of it."""
+"""What a step moves between devices."""
 
 import json
 import os
@@ -128,32 +128,6 @@ def test_the_step_reduces_every_gradient_once_and_little_else(tmp_path):
         assert 0 < record["statistics"] <= 2 * 2 * 4 * (4 * (4 + 8) + 6 * 8)
         assert record["scalars"] <= 4 * 16 and record["other"] == 0 and record["moved"] == {}
     assert all(record["wall_s_per_step"] > 0 and record["cpu_s_per_step"] > 0 for record in records)
-
-
-def test_projection_follows_its_formula():
-    moved = Traffic(50_000_000, 1_000_000, 40, 2_000_000, 12, 10, {})
-    work = scale.Work(394e9, 50_000_000, moved, 1_000_000, 5_000_000)
-    compute, update = 394e9 / 0.2 / 197e12, 8 * 50e6 / 819e9
-    # 16 fakes of a megabyte, of which 5 have a place; alone, its own one.
-    pool, own = (3 + 4 * 5 + 2 * 5) * 1e6 / 819e9, (3 + 4 + 2 * 5) * 1e6 / 819e9
-    # A 4 x 4 torus: 4 hops to the farthest chip, 8 there and back.
-    syncs = 2 * 15 / 16 * 1e6 / 100e9 + 10 * 8e-6
-    gradients = 2 * 15 / 16 * 50_000_040 / 100e9 + 2 * 8e-6
-    images = 2 * 15 / 16 * 5e6 / 100e9
-    plain, hidden = scale.project(work, 0.2, False, chips=16), scale.project(work, 0.2, True, chips=16)
-    step = compute + update + pool + syncs + gradients + images
-    expected = (step, (syncs + gradients) / step, (pool + images) / step, (compute + update + own) / step)
-    assert plain == pytest.approx(expected)
-    assert hidden.step_s == pytest.approx(step - gradients - images)  # 10 ms of computation hide 1.1 ms
-    assert hidden.reducing == pytest.approx(syncs / hidden.step_s)
-    busy = scale.project(work._replace(flops=19.7e9), 0.2, True, chips=16)  # 0.5 ms hide less
-    assert busy.step_s == pytest.approx(update + pool + syncs + gradients + images)
-
-
-def test_a_chip_alone_waits_for_nobody():
-    moved = Traffic(8, 8, 8, 8, 4, 1, {})
-    for overlap in (False, True):
-        assert scale.project(scale.Work(1e12, 8, moved, 8, 80), 0.4, overlap, chips=1).efficiency == 1
 
 
 @pytest.mark.parametrize(

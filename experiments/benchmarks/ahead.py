@@ -14,6 +14,7 @@ anew. Without --config, every method that has images. With --output, run again, 
 import argparse
 import dataclasses
 import json
+import math
 import re
 import time
 import warnings
@@ -38,7 +39,9 @@ from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
 
 MB = 2**20
-CLOCK = {"v5e": 1.5e9}  # of a chip whose 197 TFLOP/s come of four units of 128 x 128 multipliers
+# Of a v5e chip: cycles a second, for its 197 TFLOP/s come of four units of 128 x 128 multipliers; assumed besides:
+# bytes that it sends a second, and seconds from chip to chip.
+CLOCK, ICI, HOP = {"v5e": 1.5e9}, 100e9, 1e-6
 TASKS = ("train", "translate", "sample")
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -151,17 +154,33 @@ def record(made: Made, target: str) -> dict:
     }
 
 
+def expected(found: dict, target: str) -> tuple[float, float]:
+    """(seconds of a step as a TPU's compiler expects them, with all-reduces on a torus of its chips); zeros elsewhere.
+
+    Rings in both dimensions and both ways: the farthest piece goes half of each, and sums come back.
+    """
+    clock = CLOCK.get(targets.kind(target))
+    if not clock or not found["cycles"]:
+        return 0.0, 0.0
+    sides = [int(side) for side in target.partition(":")[2].split("x")]
+    chips, computing = math.prod(sides), found["cycles"] / clock
+    latency = 2 * sum(side // 2 for side in sides) * HOP
+    moved = sum(found[kind] for kind in REDUCED) - found["bytes_overlapping"]
+    return computing, computing + 2 * (chips - 1) / chips * moved / ICI + found["reduces"] * latency
+
+
+REDUCED = ("gradients", "statistics", "scalars", "other")
 HEADER = ["step", "batch", "held, MB", "temporary, MB", "fits", "forward, input, filter; products", "other kind, naive"]
 HEADER += ["launches", "copies of 1 MiB", "MB copied", "all-reduces, MB", "overlapping, MB", "expected, ms"]
-HEADER += ["compiled, s"]
+HEADER += ["with all-reduces, ms", "efficiency", "compiled, s"]
 
 
 def row(name: str, batch_size: int, target: str, found: dict) -> list[str]:
     """A row of the table."""
     calls = found["calls"]
     kinds = ", ".join(f"{calls.get(kind, 0)}" for kind in ("conv_output", "conv_image", "conv_kernel"))
-    reduced = sum(found[kind] for kind in ("gradients", "statistics", "scalars", "other")) / MB
-    clock = CLOCK.get(targets.kind(target))
+    reduced = sum(found[kind] for kind in REDUCED) / MB
+    computing, step = expected(found, target)
     return [
         name,
         f"{batch_size}",
@@ -175,7 +194,7 @@ def row(name: str, batch_size: int, target: str, found: dict) -> list[str]:
         f"{found['copied'] / MB:.0f}",
         f"{found['reduces']}, {reduced:.1f}" if found["reduces"] else "",
         f"{found['overlapping']}, {found['bytes_overlapping'] / MB:.1f}" if found["reduces"] else "",
-        f"{1e3 * found['cycles'] / clock:.2f}" if clock and found["cycles"] else "",
+        *([f"{1e3 * computing:.2f}", f"{1e3 * step:.2f}", f"{computing / step:.0%}"] if step else [""] * 3),
         f"{found['seconds']:.0f}",
     ]
 

@@ -1,18 +1,15 @@
 """How the training step scales over devices and processes.
 
   python -m experiments.benchmarks.scale --config=configs/discogan.py:quick --devices=1,2,4,8 --processes=1,2,4
-  python -m experiments.benchmarks.scale --project
 
-The first counts what the compiled step moves between simulated CPU devices, of one process and of
-several over localhost, beside the least that data parallelism can do: every gradient all-reduced
-once. Then it measures the step at one global batch, the settings taking turns, a step each.
---steps=0 only counts. --project puts the counts into a model of a TPU pod: SCALING.md. A step here
-is the config's turns once. The data are random images, and TensorFlow is not needed.
+Counts what the compiled step moves between simulated CPU devices, of one process and of several
+over localhost, beside the least that data parallelism can do: every gradient all-reduced once.
+Then it measures the step at one global batch, the settings taking turns, a step each. --steps=0
+only counts. A step here is the config's turns once. The data are random images, and TensorFlow
+is not needed. What TPUs' and GPUs' compilers make of the step: experiments.benchmarks.ahead.
 """
 
 import argparse
-import itertools
-import math
 import multiprocessing
 import os
 import re
@@ -32,7 +29,6 @@ from experiments import common
 from experiments.benchmarks.collectives import Traffic, traffic
 from gan_xla import devices, gans
 from gan_xla.errors import UserError
-from gan_xla.nets import convolution
 from gan_xla.run import settings
 from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
@@ -79,12 +75,6 @@ class Job(NamedTuple):
         config, _, state = self.build(None)
         state, turns = jax.eval_shape(state), "".join(config.train.turns)
         return turns.count("g") * _size(state.gen.params) + turns.count("d") * _size(state.disc.params)
-
-    def flops(self) -> float:
-        """Floating-point operations of a step, as XLA counts them in plain convolutions."""
-        config, step, state = self.build(None)
-        with convolution.plain():
-            return jax.jit(step).lower(jax.eval_shape(state), self.batches(config)).cost_analysis()["flops"]
 
 
 def _size(tree: Any) -> int:
@@ -178,89 +168,6 @@ def measure(job: Job, places: Sequence[tuple[int, int]], steps: int) -> list[dic
     return records
 
 
-# Projecting.
-
-PEAK, HBM, ICI, HOP = 197e12, 819e9, 100e9, 1e-6  # a TPU v5e chip: bf16 FLOP/s, bytes/s, bytes/s sent, seconds
-# Times that these pass through HBM: a parameter, a fake in the place of which one is shown, one that is moved to be
-# stored in the image pool, and the whole pool.
-ADAM, DRAW, MOVE, POOL = 8, 3, 4, 2
-
-CASES = (("discogan", 64, 32), ("cyclegan", 256, 1), ("cyclegan", 256, 8))  # pixels, batch for each chip
-
-
-class Work(NamedTuple):
-    """What a step asks of one chip: operations, bytes of parameters, traffic, bytes of its fakes and of their pool."""
-
-    flops: float
-    parameters: int
-    traffic: Traffic
-    fakes: int
-    pool: int
-
-
-class Projection(NamedTuple):
-    """Seconds of a step; shares of it spent in all-reduces and in the image pool; speed of a chip against one alone."""
-
-    step_s: float
-    reducing: float
-    pool: float
-    efficiency: float
-
-
-def project(work: Work, fraction: float, overlap: bool, chips: int = 256) -> Projection:
-    """The step on a square torus of v5e chips at equal batch a chip: a model, not a measurement.
-
-    Args:
-      work: of one chip.
-      fraction: of peak speed that computation reaches.
-      overlap: whether gradients and images travel while the chip computes; batch norm always waits.
-      chips: a square number.
-    """
-    # Rings in both dimensions and both ways: the farthest piece goes half of each, and sums come back.
-    latency = 4 * (math.isqrt(chips) // 2) * HOP
-    moved, share = work.traffic, (chips - 1) / chips
-
-    def reducing(size: int, count: int) -> float:
-        return 2 * share * size / ICI + latency * count
-
-    def passing(chips: int) -> float:
-        return (DRAW * work.fakes + MOVE * min(chips * work.fakes, work.pool) + POOL * work.pool) / HBM
-
-    compute, update = work.flops / fraction / PEAK, ADAM * work.parameters / HBM
-    syncs = reducing(moved.statistics, moved.syncs)
-    gradients = reducing(moved.gradients + moved.scalars, moved.reduces - moved.syncs)
-    images = reducing(min(chips * work.fakes, work.pool), 0)  # with the gradients
-    visible = 1 - min(1, compute / (gradients + images)) if overlap and chips > 1 else 1
-    gradients, images = visible * gradients, visible * images
-    step = compute + update + passing(chips) + syncs + gradients + images
-    alone = compute + update + passing(1)
-    return Projection(step, (syncs + gradients) / step, (passing(chips) + images) / step, alone / step)
-
-
-def _work(spec: str, size: int, batch_size: int) -> Work:
-    """Counted in the program of two simulated devices with one sample each; more change only the fakes that move."""
-    job = Job(spec, (f"data.image_size={size}",), 2)
-    counts = measure(job, [(2, 1)], 0)[0]
-    moved = Traffic(**{field: counts[field] for field in Traffic._fields})
-    fakes, places = moved.other // 2, job.build(None)[0].train.get("pool_size", 0)
-    flops = job._replace(batch_size=batch_size).flops()
-    return Work(flops, counts["minimum"], moved, fakes * batch_size, fakes * places)
-
-
-def projections() -> str:
-    """The table of SCALING.md."""
-    rows = []
-    for spec, size, batch_size in CASES:
-        work = _work(spec, size, batch_size)
-        first = [f"{spec} {size} px, batch {batch_size}", f"{work.flops / 1e9:,.0f}"]
-        for fraction, overlap in itertools.product((0.2, 0.4), (False, True)):
-            now = project(work, fraction, overlap)
-            shares = (f"{share:.0%}" for share in (now.reducing, now.pool, now.efficiency))
-            rows.append([*first, f"{fraction:.0%}", "full" if overlap else "none", f"{1e3 * now.step_s:.2f}", *shares])
-    header = ["on each chip", "GFLOP", "of peak", "overlap", "step, ms", "in all-reduce", "in the pool", "efficiency"]
-    return common.table(header, rows)
-
-
 # The command.
 
 
@@ -294,12 +201,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", default="1,2,4", help="processes of one device each")
     parser.add_argument("--steps", type=int, default=5, help="steps measured, after the first; 0: only count")
     parser.add_argument("--output", type=Path, help="directory for scores.json and scores.md")
-    parser.add_argument("--project", action="store_true", help="print the projection to a TPU pod instead")
     args = parser.parse_args(argv)
     jax.config.update("jax_platforms", "cpu")  # no other device is simulated
-    if args.project:
-        print(projections())
-        return
     job = Job(args.config, tuple(args.set), args.batch_size)
     alone = [(count, 1) for count in _numbers("devices", args.devices)]
     places = dict.fromkeys([*alone, *((number, number) for number in _numbers("processes", args.processes))])
