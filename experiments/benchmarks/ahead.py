@@ -43,7 +43,7 @@ MB = 2**20
 # bytes that it sends a second, and seconds from chip to chip.
 CLOCK, ICI, HOP = {"v5e": 1.5e9}, 100e9, 1e-6
 TASKS = ("train", "translate", "sample")
-NONE: Mapping[str, str] = MappingProxyType({})
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def default_batch(workload: Workload, count: int) -> int:
     return phase.batch_size * count if phase.batch_size else usual
 
 
-def compile_step(workload: Workload, where: Sequence[jax.Device], flags: Mapping[str, str] = NONE) -> Made:
+def compile_step(workload: Workload, where: Sequence[jax.Device], flags: Mapping[str, Any] = NONE) -> Made:
     """The training step of a workload's last turn, for these devices; `flags` of XLA; errors as `jax_side.make`."""
     config = workload.config()
     gan = gans.build(config, axis_name=devices.AXIS)
@@ -89,7 +89,7 @@ def compile_step(workload: Workload, where: Sequence[jax.Device], flags: Mapping
     return _timed(devices.map_step(step, where), (state, shapes), parameters, flags)
 
 
-def compile_use(workload: Workload, task: str, where: jax.Device, flags: Mapping[str, str] = NONE) -> Made:
+def compile_use(workload: Workload, task: str, where: jax.Device, flags: Mapping[str, Any] = NONE) -> Made:
     """The translation or drawing of a batch of images on one device.
 
     Raises:
@@ -214,8 +214,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _value(text: str) -> Any:
+    """A flag's value: a number, true or false, or a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _compiled(options: argparse.Namespace, workload: Workload, where: Sequence[jax.Device]) -> Made:
-    flags = dict(flag.partition("=")[::2] for flag in options.xla)
+    flags = {name: _value(text) for name, text in (flag.split("=", 1) for flag in options.xla)}
     if options.task == "train":
         return compile_step(workload, where, flags)
     return compile_use(workload, options.task, where[0], flags)
@@ -228,6 +236,8 @@ def main(argv: Sequence[str] | None = None) -> None:
       UserError: as `targets.devices`, `compile_step` and `compile_use`.
     """
     options = _arguments(argv)
+    if odd := [flag for flag in options.xla if "=" not in flag]:
+        raise UserError(f"--xla={odd[0]}: write it as FLAG=VALUE, such as xla_gpu_force_conv_nhwc=true")
     where = targets.devices(options.target)
     done = {}
     if options.output and options.output.exists():
