@@ -27,7 +27,7 @@ class Open(NamedTuple):
     value: Any
 
 
-UNPAIRED = "discogan cyclegan simgan bigan cut dclgan"  # methods of two domains that do without pairs
+UNPAIRED = "discogan cyclegan simgan bigan cut dclgan ugatit"  # methods of two domains that do without pairs
 TRANSLATE = f"{UNPAIRED} pix2pix stargan"
 PAIRED = f"{UNPAIRED} pix2pix cogan"  # methods of two domains, which may differ
 
@@ -101,8 +101,8 @@ DATA = dict(
 
 GENERATOR = dict(
     # Channels of the first level (dcgan, cogan: of the last one).
-    width=Of("dcgan encoder_decoder resnet stargan unet_discogan unet_pix2pix", 64, cogan=128),
-    blocks=Of("resnet", 9, stargan=6),  # residual blocks
+    width=Of("dcgan encoder_decoder resnet stargan ugatit unet_discogan unet_pix2pix", 64, cogan=128),
+    blocks=Of("resnet", 9, stargan=6, ugatit=4),  # residual blocks; ugatit: of either kind
     levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
     layers=Of("mlp_points", 3),  # linear layers
     # Units of the hidden layers: of all (mlp_points), or of each (mlp_images).
@@ -121,19 +121,21 @@ GENERATOR = dict(
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
     antialias=Of("resnet", False),  # blur before every second pixel is taken, in place of strided convolutions
     initial=Of("resnet", "normal"),  # weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02
+    light=Of("ugatit", False),  # make gamma and beta of the maps' means, not of all their pixels
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
-        "cogan dcgan encoder_decoder mlp_images resnet stargan unet_discogan unet_pix2pix",
+        "cogan dcgan encoder_decoder mlp_images resnet stargan ugatit unet_discogan unet_pix2pix",
         "tanh",
         mlp_points="linear",
     ),
 )
 
 DISCRIMINATOR = dict(
-    width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan", 64),  # channels of the first layer
+    width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan ugatit", 64),  # channels of the first layer
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
-    layers=Of("patchgan", 3, stargan=6, mlp_points=5),
+    layers=Of("patchgan", 3, stargan=6, mlp_points=5, ugatit=5),
+    local=Of("ugatit", 3),  # strided convolutions of the judge of small patches; `layers`: of that of large ones
     joined=Of("dcgan", 0),  # strided convolutions before the labels join, as planes beside the pixels
     hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
     embedding=Of("mlp_images", 0),  # as the generator's
@@ -172,10 +174,12 @@ LOSS = dict(
         **Of("cyclegan simgan bigan cut", "lsgan"),
     ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
-    gan_weight=Of("discogan cyclegan pix2pix", 1.0),  # of G's adversarial loss; 0 leaves it out
-    disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, discogan=1.0),  # of D's loss of each domain
+    gan_weight=Of("discogan cyclegan pix2pix ugatit", 1.0),  # of G's adversarial loss; 0 leaves it out
+    disc_weight=Of(
+        "cyclegan pix2pix simgan bigan cut dclgan", 0.5, **Of("discogan ugatit", 1.0)
+    ),  # of D's loss of each domain
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan cogan icgan", ()),
+    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan cogan icgan ugatit", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
     penalty=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", "none"),
     penalty_weight=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", 10.0),  # weight of that
@@ -195,11 +199,13 @@ LOSS = dict(
     edge_weight=Of(TRANSLATE, 0.0),  # of the distance of edges (Sobel), whatever the channels
     # Of what to what: cycle, what went there and back to its source; source, a translation to its source; truth, a
     # translation to the true image, of aligned pairs.
-    compare=Of(TRANSLATE, "source", discogan="cycle", cyclegan="cycle", stargan="cycle", pix2pix="truth"),
+    compare=Of(TRANSLATE, "source", **Of("discogan cyclegan stargan ugatit", "cycle"), pix2pix="truth"),
     paired_weight=Of(UNPAIRED, 10.0),  # of the L1 distance to the true image, where data.paired_share shows pairs
     lambda_L1=Of("pix2pix", 100.0),  # weight of the L1 distance to the true image; 0 leaves it out
     lambda_A=Of("cyclegan", 10.0),  # weight of the cycle A to B to A; 0 leaves it out
     lambda_B=Of("cyclegan", 10.0),  # weight of the cycle B to A to B; 0 leaves it out
+    lambda_cycle=Of("ugatit", 10.0),  # weight of either cycle
+    lambda_cam=Of("ugatit", 1000.0),  # weight of the losses of G's classifiers, whose weights are its attention
     lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
     lambda_rec=Of("stargan", 10.0),  # weight of the L1 reconstruction
     lambda_X=Of("cut", 1.0),  # weight of PatchNCE of translations; 0 leaves it out
@@ -211,7 +217,8 @@ LOSS = dict(
     temperature=Of("cut dclgan", 0.07),  # by which their likeness is divided
     flip_equivariance=Of("cut", False),  # G sees half of the images mirrored, and its features are mirrored back
     # Weight of the identity loss, which keeps colours, times lambda_A and lambda_B, or lambda_rec; 0 leaves it out.
-    lambda_identity=Of("cyclegan stargan", 0.0, dclgan=1.0),
+    # ugatit: as it stands.
+    lambda_identity=Of("cyclegan stargan", 0.0, dclgan=1.0, ugatit=10.0),
     label_weight=Of("pggan", 1.0),  # of AC-GAN's classification, where there are data.labels
 )
 

@@ -163,6 +163,7 @@ class Gan:
       length: steps of all phases; 0 where the last one has no end.
       ready: disc_stats -> bool []; whether the next phase may begin before its planned start,
         asked after a fade. None: never. The steps saved are added to the last phase.
+      constrain: gen_params -> gen_params, after each update of G; None where any parameters will do.
       values: of the images of each domain by its letter, of others by ""; `gans.build` puts them in.
     """
 
@@ -188,6 +189,7 @@ class Gan:
     phases: tuple[Phase, ...] = (Phase(),)
     length: int = 0
     ready: Callable | None = None
+    constrain: Callable | None = None
     values: dict[str, Values] = dataclasses.field(default_factory=lambda: {"": BYTES})
 
     def values_of(self, name: str) -> Values:

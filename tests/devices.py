@@ -41,12 +41,14 @@ CASES = {
     "one way": dict(config="simgan", turns=("dg",), norm="batch"),
     # A penalty beside spectral norm and an average; it takes no batch norm.
     "modern": dict(config="cyclegan_modern", turns=("gd",), norm="none", ema_decay=0.9),
+    # Parameters that are kept within bounds.
+    "bounds": dict(config="ugatit", turns=("dg",)),
     # Noise is drawn for each sample; batch norm is shared by what both domains' images are drawn with.
     "coupled": dict(config="cogan", turns=("d+g",)),
     # The last phase: encoders of what is drawn for each sample.
     "encoders": dict(config="icgan:tiny", turns=("dg",)),
 }
-TINY = {"width": 4, "blocks": 1, "layers": 1, "fmap_max": 4, "group": 2}
+TINY = {"width": 4, "blocks": 1, "layers": 1, "local": 1, "fmap_max": 4, "group": 2}
 
 
 def configure(

@@ -87,7 +87,7 @@ def test_an_unknown_target_is_named(target):
         targets.devices(target)
 
 
-BATCHES = {"cyclegan": 1, "discogan": 200, "pggan": 4, "pix2pix": 1, "stargan": 16}  # of the papers; PGGAN's at 1024 px
+BATCHES = {"cyclegan": 1, "discogan": 200, "pggan": 4, "stargan": 16}  # of the papers; PGGAN's at 1024 px
 
 
 @cuda

@@ -24,6 +24,7 @@ METHODS = {  # config, turns, size, and --size of the export
     "cyclegan": (("gd",), 16, "symbolic"),
     "cut": (("dg",), 16, "symbolic"),
     "stargan_joint": (("dg",), 16, "symbolic"),
+    "ugatit": (("dg",), 16, "train"),
     "pggan": (("d+g",), 16, "train"),
     "cgan": (("d+g",), 16, "train"),
     "toy_gmm": (("dg",), 0, "train"),

@@ -218,6 +218,15 @@ def _sum(graph: Graph, eqn: core.JaxprEqn, x: Value) -> str:
     return graph.add("ReduceSum", x, np.asarray(eqn.params["axes"], np.int64), keepdims=0)
 
 
+def _max(graph: Graph, eqn: core.JaxprEqn, x: Value) -> str:
+    """Over the pixels of [n, h, w, c], by what all opsets have alike."""
+    if eqn.params["axes"] != (1, 2) or len(eqn.invars[0].aval.shape) != 4:
+        raise UserError("--format=onnx: a maximum of this network is not known; use --format=stablehlo")
+    return graph.add(
+        "Squeeze", graph.add("GlobalMaxPool", graph.add("Transpose", x, perm=(0, 3, 1, 2))), np.asarray([2, 3])
+    )
+
+
 def _cast(graph: Graph, eqn: core.JaxprEqn, x: Value) -> str:
     return graph.add("Cast", x, to=graph.type(eqn.params["new_dtype"]))
 
@@ -243,6 +252,7 @@ RULES: dict[str, Callable[..., str]] = {
     "expand_dims": _reshape,
     "integer_pow": lambda graph, eqn, x: graph.add("Pow", x, np.asarray(eqn.params["y"], np.float32)),
     "pad": _pad,
+    "reduce_max": _max,
     "reduce_sum": _sum,
     "reshape": _reshape,
     "rev": _reverse,

@@ -18,13 +18,14 @@ from gan_xla.run.limits import TURNS
 from gan_xla.run.state import Optimizer, Player, TrainState
 
 
-def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx) -> Player:
-    """One optimiser step of either player."""
+def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx, constrain) -> Player:
+    """One optimiser step of either player; `constrain`: of its parameters, see `Gan.constrain`, or None."""
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
     rate = optimizer.learning_rate(ctx.step)
     params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
     if optimizer.clip:
         params = jax.tree.map(lambda p: jnp.clip(p, -optimizer.clip, optimizer.clip), params)
+    params = constrain(params) if constrain else params
     ema = player.ema
     if ema is not None:
         start = ctx.phase.start if ctx.phase else 0
@@ -61,7 +62,7 @@ class _Result(NamedTuple):
     grads: Tree
 
 
-def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name):
+def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name, constrain=None):
     """(player after one update, logs, whether it was made: not where a loss or gradient is not finite on a device)."""
     loss, grads = result.loss, result.grads
     if axis_name is not None and jax.lax.axis_size(axis_name) > 1:  # over one device it would only copy
@@ -71,7 +72,7 @@ def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx
 
     def update(ok, player, grads, stats, step):
         # What is not finite would poison parameters, moments and averages for good.
-        return _where(ok, _update(player, optimizer, grads, stats, ctx._replace(step=step)), player)
+        return _where(ok, _update(player, optimizer, grads, stats, ctx._replace(step=step), constrain), player)
 
     new = _placed(update)(ok, player, grads, result.stats, ctx.step)
     return new, {**result.logs, f"grad_norm/{name}": norm}, ok
@@ -175,7 +176,7 @@ def _play(
         pool, skipped = _where(ok, pool, state.pool), skipped + ~ok
     if "g" in turn:
         result = shown.gen(state.disc if turn == "gd" else disc)
-        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, ctx, axis_name)
+        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, ctx, axis_name, gan.constrain)
         logs, skipped = {**logs, **gen_logs}, skipped + ~ok
     return dataclasses.replace(state, gen=gen, disc=disc, pool=pool, skipped=skipped), logs
 
