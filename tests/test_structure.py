@@ -135,8 +135,10 @@ CONTAINERS = {
 @pytest.mark.parametrize("case", CONTAINERS)
 def test_networks_are_found_in_containers(case, tmp_path):
     tree, labels = CONTAINERS[case]
-    found = auto.read([_saved(tmp_path / "weights.pth", tree)], {})
+    left = []
+    found = auto.read([_saved(tmp_path / "weights.pth", tree)], {}, left)
     assert [one.label for one in found] == labels
+    assert len(left) == {"Lightning": 1, "average": 1}.get(case, 0), left
     roles = {one.label: one.file.network.role for one in found}
     assert all((role == "discriminator") == ("d" in label.lower().split(".")[-1][:4]) for label, role in roles.items())
 

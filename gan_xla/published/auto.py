@@ -33,26 +33,31 @@ class Found(NamedTuple):
     form: ModuleType | None
 
 
-def read(paths: Sequence[Path], assumed: Mapping[str, str]) -> list[Found]:
+def read(paths: Sequence[Path], assumed: Mapping[str, str], left: list[str] | None = None) -> list[Found]:
     """The networks of files; of a generator and its moving average the latter.
 
     Args:
       paths: of files.
       assumed: values by the names of `structure.CHOICES`.
+      left: is told what was left out of files that hold other networks, and why.
     Raises:
       UserError: a file cannot be read, or holds none of our networks.
     """
-    found = []
+    found, left = [], [] if left is None else left
     for path in paths:
         here, first = [], None
         for label, state in containers.states(containers.read(path)):
             try:
-                here += _networks(path, label, state, assumed)
+                here += _networks(path, label, state, assumed, left)
             except UserError as error:
                 first = first or error
+                left.append(str(error))
         if not here:
             raise first or UserError(f"{path}: holds no arrays by name; save the state_dict of a network")
-        found += _averages(here)
+        kept = _averages(here)
+        labels = {one.label for one in kept}
+        left += [f"{one.file.path}: its moving average is taken" for one in here if one.label not in labels]
+        found += kept
     return found
 
 
@@ -61,7 +66,9 @@ def _averages(found: Sequence[Found]) -> list[Found]:
     return [one for one in found if AVERAGE.search(one.label) or one.label not in averaged]
 
 
-def _networks(path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str]) -> list[Found]:
+def _networks(
+    path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str], left: list[str]
+) -> list[Found]:
     """Those of a state_dict: itself, or parts of it by the first words of its names."""
     try:
         return [_network(path, label, state, assumed)]
@@ -73,15 +80,16 @@ def _networks(path: Path, label: str, state: Mapping[str, np.ndarray], assumed: 
         parts.pop("", None)
         if len(parts) > 1:
             parts = {name: part for name, part in parts.items() if not PARTS.fullmatch(name)}
-        found = []
+        found, odd = [], []
         for name, part in parts.items():
             inner = name if not PARTS.fullmatch(name) and name != "module" else ""
             try:
-                found += _networks(path, ".".join(filter(None, (label, inner))), part, assumed)
-            except UserError:
-                continue
+                found += _networks(path, ".".join(filter(None, (label, inner))), part, assumed, odd)
+            except UserError as other:
+                odd.append(str(other))
         if not found:
             raise error
+        left += odd
         return found
 
 

@@ -59,10 +59,10 @@ def import_run(
     if check and not Path(check).is_file():
         raise UserError(f"--check={check}: no such file")
     devices.use_compilation_cache()
-    paths = [Path(name) for name in files]
+    paths, left = [Path(name) for name in files], []
     if format == "auto":
         try:
-            found = auto.read(paths, structure.choices(assume))
+            found = auto.read(paths, structure.choices(assume), left)
         except structure.NoFit as error:
             _print_rows([("in the file", "expected"), *error.rows])
             raise
@@ -72,7 +72,7 @@ def import_run(
     config = _configured(config or settings.load(plan.config), plan)
     made, notes = _state(config, form, plan)
     _save(workdir, config, made)
-    _report(workdir, config, plan, notes)
+    _report(workdir, config, plan, [*notes, *(f"left out: {reason}" for reason in left)])
     if check:
         ways = [f"{name[2]}to{name[3]}" for name in plan.networks if name.startswith("G_")]
         checking.check(workdir, Path(check), ways)
