@@ -24,13 +24,16 @@ SIDES = {"gen": "generator", "disc": "discriminator"}
 # What the published networks do not have, by the fields of `model.<role>`.
 PLAIN = {
     "upsample": ("transpose",),
-    "antialias": (False,),
     "skips": (True,),
     "spectral_norm": (False,),
     "judges": ("patches", "mean"),
     "padding": ("reflect",),
     "slope": (0.2,),
 }
+
+
+# What some of them have besides.
+ALSO = {("resnet", "upsample"): ("blur",)}
 
 
 class Unpublished(UserError):
@@ -122,7 +125,7 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
             "one; use --format=stablehlo, onnx or savedmodel"
         )
     for field, plain in PLAIN.items():
-        if field in fields and fields[field] not in plain:
+        if field in fields and fields[field] not in (*plain, *ALSO.get((fields.net, field), ())):
             raise Unpublished(
                 f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; use "
                 "--format=stablehlo, onnx or savedmodel"

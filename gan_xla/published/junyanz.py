@@ -1,4 +1,7 @@
-"""junyanz/pytorch-CycleGAN-and-pix2pix: ResNet and U-Net generators, PatchGANs (models/networks.py)."""
+"""junyanz/pytorch-CycleGAN-and-pix2pix: ResNet and U-Net generators, PatchGANs (models/networks.py).
+
+And taesungp/contrastive-unpaired-translation's of them, which blur where they resample.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,7 @@ import numpy as np
 from gan_xla.errors import UserError
 from gan_xla.images import Size, sides
 from gan_xla.nets.unet_pix2pix import depth
-from gan_xla.published.layout import CONV, NORM, UP, File, Layer, Network, Plan, by_name, norm_kind, shape
+from gan_xla.published.layout import BLUR, CONV, NORM, UP, File, Layer, Network, Plan, by_name, norm_kind, shape
 
 CLASSES = tuple(
     f"models.networks.{name}"
@@ -18,6 +21,7 @@ CLASSES = tuple(
 )
 NETS = ("resnet", "unet_pix2pix", "patchgan")
 UNET = "model.model.0.weight"
+HALVE, DOUBLE = (1, 2, 1), (1, 3, 3, 1)  # taps of the blurs
 # D_A judges what G_A makes, images of B.
 CYCLEGAN = {"G_A": "G_AB", "G_B": "G_BA", "D_A": "D_B", "D_B": "D_A"}
 
@@ -44,15 +48,17 @@ def _same_channels(takes: int, gives: int, source: Path) -> int:
 def _resnet(state: Mapping[str, np.ndarray], source: Path) -> Network:
     width, takes, _, _ = shape(state, "model.1.weight", source)
     blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
-    gives, _, _, _ = shape(state, f"model.{17 + blocks}.weight", source)
+    taps = [array.shape[-1] for key, array in state.items() if key.endswith(".filt")]
+    down, up = 3 in taps, 4 in taps
+    gives, _, _, _ = shape(state, f"model.{17 + blocks + 2 * down + 2 * up}.weight", source)
     fields = {
         "net": "resnet",
         "width": width,
         "blocks": blocks,
         "dropout": 0.5 if any(".conv_block.6." in key for key in state) else 0.0,
         "norm": norm_kind(state, "model.2"),
-        "upsample": "transpose",
-        "antialias": False,
+        "upsample": "blur" if up else "transpose",
+        "antialias": down,
         "output": "tanh",
     }
     return Network("generator", fields, _same_channels(takes, gives, source))
@@ -73,14 +79,15 @@ def _patchgan(state: Mapping[str, np.ndarray], source: Path) -> Network:
     pixels = "net.0.weight" in state
     width, channels, _, _ = shape(state, "net.0.weight" if pixels else "model.0.weight", source)
     numbers = [int(key.split(".")[1]) for key in state if re.fullmatch(r"model\.\d{1,4}\.weight", key)]
+    blurs = sum(key.endswith(".filt") for key in state)
     fields = {
         "net": "patchgan",
         "width": width,
-        "layers": 0 if pixels else (max(numbers) - 2) // 3,
-        "norm": norm_kind(state, "net.3" if pixels else "model.3"),
+        "layers": 0 if pixels else (max(numbers) - 2 - blurs) // 3,
+        "norm": norm_kind(state, "net.3" if pixels else f"model.{3 + bool(blurs)}"),
         "spectral_norm": False,
         "judges": "patches",
-        "antialias": False,
+        "antialias": blurs > 0,
     }
     return Network("discriminator", fields, channels)
 
@@ -89,10 +96,10 @@ def layers(role: str, fields: Mapping[str, Any], size: Size) -> list[Layer]:
     """The layers of a network as they run."""
     if fields["net"] == "resnet":
         blocks = fields["blocks"] if fields["blocks"] is not None else 9 if min(sides(size)) >= 256 else 6
-        return _resnet_layers(blocks, bool(fields["dropout"]))
+        return _resnet_layers(fields, blocks)
     if fields["net"] == "unet_pix2pix":
         return _unet_layers(fields.get("levels") or depth(size))
-    return _patchgan_layers(fields["layers"])
+    return _patchgan_layers(fields)
 
 
 def _pairs(kind: str, numbers: Sequence[int], prefix: str = "model") -> list[Layer]:
@@ -100,11 +107,38 @@ def _pairs(kind: str, numbers: Sequence[int], prefix: str = "model") -> list[Lay
     return [Layer(f"{prefix}.{i + j}", one) for i in numbers for j, one in enumerate((kind, NORM))]
 
 
-def _resnet_layers(blocks: int, dropout: bool) -> list[Layer]:
-    up = 10 + blocks  # the first layer after them
-    inside = (1, 6 if dropout else 5)
-    residual = [layer for i in range(10, up) for layer in _pairs(CONV, inside, f"model.{i}.conv_block")]
-    return [*_pairs(CONV, (1, 4, 7)), *residual, *_pairs(UP, (up, up + 3)), Layer(f"model.{up + 7}", CONV)]
+class _Sequential:
+    """Layers by their numbers in a Sequential, with what has no arrays between them."""
+
+    def __init__(self):
+        self.layers: list[Layer] = []
+        self.next = 0
+
+    def add(self, *kinds: str | None, filtered: tuple[int, tuple[int, ...]] = (0, ())) -> None:
+        """None is of no kind: padding, a rectifier."""
+        for kind in kinds:
+            if kind:
+                self.layers.append(Layer(f"model.{self.next}", kind, filtered=filtered if kind == BLUR else (0, ())))
+            self.next += 1
+
+
+def _resnet_layers(fields: Mapping[str, Any], blocks: int) -> list[Layer]:
+    found, width, blurred = _Sequential(), fields["width"], fields.get("upsample") == "blur"
+    found.add(None, CONV, NORM, None)
+    for channels in (2 * width, 4 * width):
+        found.add(CONV, NORM, None)
+        if fields.get("antialias"):
+            found.add(BLUR, filtered=(channels, HALVE))
+    inside = (1, 6 if fields["dropout"] else 5)
+    for _ in range(blocks):
+        found.layers += _pairs(CONV, inside, f"model.{found.next}.conv_block")
+        found.add(None)
+    for channels in (4 * width, 2 * width):
+        if blurred:
+            found.add(BLUR, filtered=(channels, DOUBLE))
+        found.add(CONV if blurred else UP, NORM, None)
+    found.add(None, CONV)
+    return found.layers
 
 
 def _level(i: int) -> str:
@@ -120,11 +154,16 @@ def _unet_layers(levels: int) -> list[Layer]:
     return [Layer(f"{_level(0)}.0", CONV), *down, *innermost, *up, Layer(f"{_level(0)}.3", UP)]
 
 
-def _patchgan_layers(count: int) -> list[Layer]:
+def _patchgan_layers(fields: Mapping[str, Any]) -> list[Layer]:
+    count, found = fields["layers"], _Sequential()
     if not count:
         return [Layer("net.0", CONV), *_pairs(CONV, (2,), "net"), Layer("net.5", CONV)]
-    numbers = range(2, 3 * count, 3)
-    return [Layer("model.0", CONV), *_pairs(CONV, numbers), Layer(f"model.{3 * count + 2}", CONV)]
+    for i in range(count + 1):
+        found.add(CONV, *((NORM,) if i else ()), None)
+        if fields.get("antialias") and i < count:
+            found.add(BLUR, filtered=(fields["width"] * min(2**i, 8), HALVE))
+    found.add(CONV)
+    return found.layers
 
 
 def plan(files: Sequence[File], direction: str | None = None) -> Plan:
@@ -150,6 +189,9 @@ def plan(files: Sequence[File], direction: str | None = None) -> Plan:
         raise UserError(f"--direction={direction}: use AtoB or BtoA")
     ours = {"G": f"G_{direction[0]}{direction[-1]}", "D": f"D_{direction[-1]}"}
     networks = {ours[name]: file for name, file in found.items()}
+    if "G" in found and found["G"].network.fields.get("antialias"):
+        note = "one generator that blurs where it resamples: taken for CUT's"
+        return _checked(Plan("cut", networks, {"model.direction": direction}, (note,)))
     if "G" in found and "D" not in found and found["G"].network.fields["norm"] != "batch":
         note = f"one generator with instance norm: taken for CycleGAN's {ours['G']}"
         return _checked(Plan("cyclegan", networks, notes=(note,)))

@@ -17,7 +17,7 @@ import numpy as np
 from gan_xla.contract import Net
 from gan_xla.errors import UserError, some
 
-CONV, UP, NORM = "Conv", "ConvTranspose", "Norm"
+CONV, UP, NORM, BLUR = "Conv", "ConvTranspose", "Norm", "Blur"
 NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 START = {"mean": 0, "var": 1}  # of running averages
 
@@ -27,15 +27,24 @@ class Layer(NamedTuple):
 
     Attributes:
       name: its module's in PyTorch, such as "model.1".
-      kind: CONV, UP or NORM.
+      kind: CONV, UP, NORM, or BLUR, a fixed filter that ours has no parameters for.
       bgr: axis of our kernel [h, w, in, out] along which theirs has blue, green and red; None where it has not.
       tracks: whether theirs keeps running averages that its code never uses.
+      filtered: of BLUR, its channels, and its taps each way.
     """
 
     name: str
     kind: str
     bgr: int | None = None
     tracks: bool = False
+    filtered: tuple[int, tuple[int, ...]] = (0, ())
+
+    def filter(self) -> np.ndarray:
+        """The filter of BLUR [c, 1, k, k], whose sum is 1, or 4 where it doubles both sides."""
+        channels, taps = self.filtered
+        found = np.outer(taps, taps).astype(np.float32)
+        found *= (1 if len(taps) % 2 else 4) / found.sum()
+        return np.broadcast_to(found, (channels, 1, *found.shape)).copy()
 
 
 class Network(NamedTuple):
@@ -143,7 +152,7 @@ def write(net: Net, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
 
     Running averages that are never used are as at the start; PyTorch fills in `num_batches_tracked`.
     """
-    found = {}
+    found = {f"{layer.name}.filt": layer.filter() for layer in layers if layer.kind == BLUR}
     for tree in net:
         for key, layer, array in keyed(tree, layers):
             array = np.asarray(array, np.float32)
@@ -152,7 +161,7 @@ def write(net: Net, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
             found[key] = np.ascontiguousarray(to_torch(array, layer.kind == UP))
             if layer.tracks:
                 found |= {f"{layer.name}.{NAMES[name]}": np.full_like(array, start) for name, start in START.items()}
-    keys = (f"{layer.name}.{name}" for layer in layers for name in dict.fromkeys(NAMES.values()))
+    keys = (f"{layer.name}.{name}" for layer in layers for name in (*dict.fromkeys(NAMES.values()), "filt"))
     return {key: found[key] for key in keys if key in found}
 
 
@@ -162,6 +171,7 @@ def read(state: Mapping[str, np.ndarray], like: Net, layers: Sequence[Layer], so
     Raises:
       UserError: keys are missing or left over, or an array has another shape.
     """
+    state = {key: array for key, array in state.items() if not key.endswith(".filt")}  # fixed, as ours
     expected = {key for tree in like for key, _, _ in keyed(tree, layers)}
     stale = [f"{layer.name}.{name}" for layer in layers if layer.kind == NORM for name in map(NAMES.get, START)]
     stale = [key for key in stale if key in state and key not in expected]
