@@ -281,6 +281,6 @@ def test_depth_to_six_channels_trains_resumes_and_goes_through_every_mode(tmp_pa
     assert main(["main", "--mode=export", *where, "--format=onnx", f"--output={tmp_path / 'six.onnx'}"]) == 0
     (made,) = runtime.InferenceSession(tmp_path / "six.onnx").run(None, {"image": x[None]})
     np.testing.assert_allclose(made[0], six, atol=1e-4)
-    for form, message in (("web", "the page translates bytes"), ("safetensors", "one number of channels")):
+    for form, message in (("web", "the page translates bytes"), ("torch", "one number of channels")):
         assert main(["main", "--mode=export", *where, f"--format={form}", f"--output={tmp_path / form}"]) == 2
         assert message in capsys.readouterr().err

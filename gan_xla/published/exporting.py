@@ -95,15 +95,16 @@ def _network(model: Model, side: str, name: str, own: bool) -> tuple[dict[str, n
     Raises:
       Unpublished: nobody published such networks, and not `own`.
     """
-    role, net = SIDES[side], _nets(model, side)[name]
+    role, nets = SIDES[side], _nets(model, side)
     try:
         form, fields = _published(model, role)
     except Unpublished:
         if not own:
             raise
-        return _as_it_is(net), _about(model, role, name, "gan_xla", "")
+        # What draws and translates may have one network for all of it.
+        return _as_it_is(nets.get(name) or next(iter(nets.values()))), _about(model, role, name, "gan_xla", "")
     layers = form.layers(role, fields, model.config.data.image_size)
-    arrays = layout.write(net, layers)
+    arrays = layout.write(nets[name], layers)
     bgr = any(layer.bgr is not None for layer in layers)
     known = next(name for name, one in BY_NAME.items() if one is form)
     return arrays, _about(model, role, name, known, "BGR" if bgr and model.config.data.channels == 3 else "")
