@@ -244,6 +244,8 @@ def test_the_method_and_its_networks_follow_from_structure_and_names(case, tmp_p
         ({"D": D}, [], "no generator among the networks"),
         ({"G": G, "critic": D, "judge": D}, [], "its name tells no domain of its own; name it like D_A.pth"),
         ({"G": G}, ["--assume=colour=red"], "--assume=colour=red: write NAME=VALUE,... of norm="),
+        ({"G": G}, ["--labels=a,b"], "--labels=a,b: these networks take none; leave it out"),
+        ({"net_G_A": ZOO["junyanz"][0]}, ["--labels=a,b"], "--labels=a,b: these networks have no such choice"),
         ({"G": G}, ["--check=nowhere.png"], "--check=nowhere.png: no such file"),
         ({"G": {"a.weight": np.ones((4, 4, 3, 3), np.float32)}}, [], "holds no arrays by name"),
     ],

@@ -130,6 +130,8 @@ def plan(found: Sequence[Found], direction: str | None, labels: str | None) -> t
     Raises:
       UserError: no generator, or networks that do not belong together.
     """
+    if direction not in (None, "AtoB", "BtoA"):
+        raise UserError(f"--direction={direction}: use AtoB or BtoA")
     files = [one.file for one in found]
     forms = {one.form for one in found}
     if (
@@ -137,15 +139,21 @@ def plan(found: Sequence[Found], direction: str | None, labels: str | None) -> t
         and None not in forms
         and len({file.path.name.partition(" (")[0] for file in files}) == len(files)
     ):
-        form = forms.pop()
-        options = {"direction": direction} if form is junyanz else {"labels": labels} if form is yunjey else {}
-        return form.plan(files, **options), form
+        form, options = forms.pop(), {"direction": direction, "labels": labels}
+        known = {junyanz: "direction", yunjey: "labels"}.get(form)
+        if odd := [name for name, value in options.items() if value and name != known]:
+            raise UserError(f"--{odd[0]}={options[odd[0]]}: these networks have no such choice; leave it out")
+        return form.plan(files, **({known: options[known]} if known else {})), form
     generators = [one for one in found if one.file.network.role == "generator"]
     if not generators:
         raise UserError("--input: no generator among the networks; add its file")
     method = generators[0].file.network.fields["net"]
+    if labels and method != "stargan":
+        raise UserError(f"--labels={labels}: these networks take none; leave it out")
     if method not in ("stargan", "dcgan"):
         return _ways(found, generators, direction), None
+    if direction:
+        raise UserError(f"--direction={direction}: these networks have none; leave it out")
     networks = {one.file.network.role[0].upper(): one.file for one in found}
     if len(networks) < len(found):
         raise UserError(f"--input: {len(found)} networks where {method} has a generator and a discriminator")
