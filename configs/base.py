@@ -175,9 +175,8 @@ LOSS = dict(
     ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
     gan_weight=Of("discogan cyclegan pix2pix ugatit", 1.0),  # of G's adversarial loss; 0 leaves it out
-    disc_weight=Of(
-        "cyclegan pix2pix simgan bigan cut dclgan", 0.5, **Of("discogan ugatit", 1.0)
-    ),  # of D's loss of each domain
+    # of D's loss of each domain
+    disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, **Of("discogan ugatit", 1.0)),
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
     augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan cogan icgan ugatit", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).

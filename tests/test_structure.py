@@ -143,6 +143,14 @@ def test_networks_are_found_in_containers(case, tmp_path):
     assert all((role == "discriminator") == ("d" in label.lower().split(".")[-1][:4]) for label, role in roles.items())
 
 
+def test_numbers_that_would_fill_the_memory_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    state = {key: torch.tensor(value) for key, value in G.items()}
+    torch.save(state | {"model.1.weight": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="'model.1.weight' is larger than the file, unlike weights"):
+        auto.read([tmp_path / "weights.pth"], {})
+
+
 def test_nothing_of_an_object_in_a_file_is_executed(tmp_path):
     torch = pytest.importorskip("torch")
     marker = tmp_path / "executed"

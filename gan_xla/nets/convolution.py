@@ -236,14 +236,14 @@ ad.defbilinear(
 # The layers.
 
 
-def _uniform(fan_in: int) -> Initializer:
+def uniform(fan_in: int) -> Initializer:
     """PyTorch's default for weights and biases: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
 
 
 def _layer(module: nn.Module, x: jax.Array, fan_channels: int, operation: Callable) -> jax.Array:
     kh, kw = _pair(module.kernel_size)
-    default = _uniform(kh * kw * fan_channels)
+    default = uniform(kh * kw * fan_channels)
     kernel = module.param(
         "kernel", module.kernel_init or default, (kh, kw, x.shape[-1], module.features), module.param_dtype
     )

@@ -73,9 +73,8 @@ class Generator(blocks.Network):
             x = self.show(nn.leaky_relu(norm(x) if i else x, self.slope))
         if self.bottleneck:
             kernel = innermost(self.size)
-            x = nn.leaky_relu(
-                norm(Conv(self.bottleneck, kernel, use_bias=False)(x)), self.slope
-            )  # [n, 1, 1, bottleneck]
+            x = norm(Conv(self.bottleneck, kernel, use_bias=False)(x))  # [n, 1, 1, bottleneck]
+            x = nn.leaky_relu(x, self.slope)
             x = nn.relu(norm(ConvTranspose(widths[-1], kernel, use_bias=False)(x)))
         for width in reversed(widths[:-1]):
             x = nn.relu(norm(blocks.upsample(self.upsample, x, ConvTranspose(width, 4, 2, 1, use_bias=False))))

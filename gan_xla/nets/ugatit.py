@@ -1,22 +1,15 @@
 """U-GAT-IT's networks (Kim et al. 2020, sections 2.1 and appendix A): attention by a classifier, AdaLIN."""
 
-from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from gan_xla.contract import Array
 from gan_xla.errors import UserError
 from gan_xla.images import Size, check_multiples, sides
 from gan_xla.nets import blocks
-from gan_xla.nets.convolution import Conv
-
-
-def _uniform(fan_in: int) -> Callable:
-    """How PyTorch begins linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
+from gan_xla.nets.convolution import Conv, uniform
 
 
 def _standardised(x: Array, axes: tuple[int, ...]) -> Array:
@@ -63,7 +56,7 @@ class Attention(nn.Module):
         """[n, h, w, c] -> (maps [n, h, w, 2 c], the classifiers' logits [n, 2])."""
         maps, logits = [], []
         for name, pooled in (("mean", jnp.mean(x, (1, 2))), ("max", jnp.max(x, (1, 2)))):
-            weight = self.param(name, _uniform(x.shape[-1]), (x.shape[-1],))
+            weight = self.param(name, uniform(x.shape[-1]), (x.shape[-1],))
             weight = weight / jnp.linalg.norm(weight) if self.normalised else weight
             logits.append(pooled @ weight[:, None])
             maps.append(x * weight)
@@ -131,8 +124,8 @@ class Generator(blocks.Network):
         x = jnp.mean(x, (1, 2)) if self.light else x.reshape(x.shape[0], -1)
         linear = partial(nn.Dense, width, use_bias=False)
         for _ in range(2):
-            x = nn.relu(linear(kernel_init=_uniform(x.shape[-1]))(x))
-        return tuple(linear(kernel_init=_uniform(width))(x) for _ in range(2))
+            x = nn.relu(linear(kernel_init=uniform(x.shape[-1]))(x))
+        return tuple(linear(kernel_init=uniform(width))(x) for _ in range(2))
 
 
 class _Judge(nn.Module):

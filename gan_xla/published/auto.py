@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla.errors import UserError
-from gan_xla.published import containers, junyanz, sktbrain, structure, yunjey
+from gan_xla.published import containers, junyanz, layout, sktbrain, structure, yunjey
 from gan_xla.published.layout import File, Layer, Plan
 
 FORMS = (junyanz, sktbrain, yunjey)
@@ -95,9 +95,7 @@ def _networks(
 
 def _network(path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str]) -> Found:
     shown = Path(f"{path} ({label})") if label else path
-    for key, array in state.items():
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            raise UserError(f"{shown}: {key!r} has numbers that are no finite fractions ({array.dtype})")
+    layout.check(state, path, shown)
     if not assumed and (known := _known(shown, state)):
         return Found(label or path.stem, *known)
     fit = structure.assume(structure.recognise(state, shown, assumed), assumed)
@@ -114,7 +112,7 @@ def _known(path: Path, state: Mapping[str, np.ndarray]) -> tuple[File, ModuleTyp
             layers: list[Layer] = form.layers(network.role, network.fields, network.size or 256)
         except (UserError, IndexError):
             continue
-        needed = {layer.name for layer in layers if layer.kind != "Norm"}
+        needed = {layer.name for layer in layers if layer.kind != layout.NORM}
         if needed <= modules <= {layer.name for layer in layers}:
             return File(path, dict(state), network, tuple(layers)), form
     return None

@@ -108,14 +108,10 @@ def _file(path: Path, form: ModuleType) -> layout.File:
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
             raise UserError(f"{path}: {name!r} is no tensor of a network; save the state_dict of one network alone")
-        if value.nbytes > 2 * os.path.getsize(path):  # repeated numbers can be more than any memory; 2: bfloat16
-            raise UserError(f"{path}: {name!r} is larger than the file, unlike weights")
     wrapped = found and all(name.startswith("module.") for name in found)  # by nn.DataParallel
     arrays = {name.removeprefix("module.") if wrapped else name: value for name, value in found.items()}
     arrays = {name: value for name, value in arrays.items() if not name.endswith(".num_batches_tracked")}
-    for name, value in arrays.items():
-        if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
-            raise UserError(f"{path}: {name!r} has numbers that are no finite fractions ({value.dtype})")
+    layout.check(arrays, path)
     return layout.File(path, arrays, form.recognise(arrays, path))
 
 

@@ -4,6 +4,7 @@ A published network is a sequence of layers, in the order in which they run, und
 them. Ours number the layers of each kind in that order, Conv_0, Conv_1, Norm_0, so this sequence says it all.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,6 +100,19 @@ class Plan(NamedTuple):
     networks: dict[str, File]
     updates: Mapping[str, Any] = MappingProxyType({})
     notes: tuple[str, ...] = ()
+
+
+def check(state: Mapping[str, np.ndarray], path: Path, shown: Path | None = None) -> None:
+    """Checks the arrays of a file; `shown`: its name in messages, where that is another.
+
+    Raises:
+      UserError: one is larger than the file (repeated numbers can be more than any memory), or is no finite fractions.
+    """
+    for name, value in state.items():
+        if value.nbytes > 2 * os.path.getsize(path):  # 2: bfloat16
+            raise UserError(f"{shown or path}: {name!r} is larger than the file, unlike weights")
+        if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
+            raise UserError(f"{shown or path}: {name!r} has numbers that are no finite fractions ({value.dtype})")
 
 
 def from_torch(weight: np.ndarray, transposed: bool = False) -> np.ndarray:

@@ -181,9 +181,8 @@ def _filled(guess: Guess, convs: Sequence[Unit], norms: Sequence[Unit]) -> Fit |
     state, rows, changed = {}, [], 0
     for number, (layer, unit) in enumerate(mine):
         ours = wanted.get(layer.name, {})
-        follows = mine[number + 1][1] if number + 1 < len(mine) and layers[number + 1].kind == NORM else None
         normed = number + 1 < len(mine) and layers[number + 1].kind == NORM
-        arrays, count, reason = _adapted(layer, dict(unit.arrays) if unit else {}, ours, follows, normed)
+        arrays, count, reason = _adapted(layer, dict(unit.arrays) if unit else {}, ours, normed)
         if reason:
             return Misfit(guess, number, reason, _beside(mine[number:], wanted))
         state |= {f"{layer.name}.{leaf}": array for leaf, array in arrays.items()}
@@ -203,7 +202,7 @@ def _lacking(mine: Sequence[tuple[Layer, Unit | None]], wanted: Mapping[str, Map
 
 
 def _adapted(
-    layer: Layer, arrays: dict[str, np.ndarray], ours: Mapping[str, Sequence[int]], follows: Unit | None, normed: bool
+    layer: Layer, arrays: dict[str, np.ndarray], ours: Mapping[str, Sequence[int]], normed: bool
 ) -> tuple[dict[str, np.ndarray], int, str]:
     """(arrays as ours are, how many biases were changed, why that cannot be)."""
     found, changed = {}, 0
@@ -271,11 +270,7 @@ def like(network: Network) -> Net:
 
 
 def assume(found: Fit, assumed: Mapping[str, str]) -> Fit:
-    """The fit with what is assumed of it, and no array tells.
-
-    Raises:
-      UserError: a choice that the network has not.
-    """
+    """The fit with what is assumed of it, and no array tells; choices that are of other networks change nothing."""
     network, layers = found.guess.network, list(found.layers)
     known = _module(network).__dataclass_fields__
     fields = {name: float(value) if name == "slope" else value for name, value in assumed.items() if name in known}
