@@ -27,7 +27,7 @@ class Open(NamedTuple):
     value: Any
 
 
-UNPAIRED = "discogan cyclegan simgan bigan cut dclgan ugatit"  # methods of two domains that do without pairs
+UNPAIRED = "discogan cyclegan simgan bigan cut dclgan ugatit unit munit"  # methods of two domains that do without pairs
 TRANSLATE = f"{UNPAIRED} pix2pix stargan"
 PAIRED = f"{UNPAIRED} pix2pix cogan"  # methods of two domains, which may differ
 
@@ -101,12 +101,14 @@ DATA = dict(
 
 GENERATOR = dict(
     # Channels of the first level (dcgan, cogan: of the last one).
-    width=Of("dcgan encoder_decoder resnet stargan ugatit unet_discogan unet_pix2pix", 64, cogan=128),
-    blocks=Of("resnet", 9, stargan=6, ugatit=4),  # residual blocks; ugatit: of either kind
+    width=Of("dcgan encoder_decoder munit resnet stargan ugatit unet_discogan unet_pix2pix", 64, cogan=128),
+    blocks=Of("resnet", 9, stargan=6, **Of("munit ugatit", 4)),  # residual blocks; munit, ugatit: of either kind
     levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
-    layers=Of("mlp_points", 3),  # linear layers
+    layers=Of("mlp_points", 3, munit=2),  # linear layers; munit: strided convolutions to the content
     # Units of the hidden layers: of all (mlp_points), or of each (mlp_images).
-    hidden=Of("mlp_points", 128, mlp_images=(128, 256, 512, 1024)),
+    hidden=Of("mlp_points", 128, mlp_images=(128, 256, 512, 1024), munit=256),
+    style=Of("munit", 8),  # numbers of a style's code; 0: no styles
+    style_layers=Of("munit", 4),  # strided convolutions to the style
     embedding=Of("mlp_images", 0),  # features of a learned embedding of the label; 0: the label vector itself
     bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
     fmap_base=Of("progressive", 8192),  # channels at 2x2 pixels, half of them at each doubling; ...
@@ -120,21 +122,24 @@ GENERATOR = dict(
     # a convolution.
     upsample=Of("encoder_decoder resnet stargan unet_pix2pix", "transpose"),
     antialias=Of("resnet", False),  # blur before every second pixel is taken, in place of strided convolutions
-    initial=Of("resnet", "normal"),  # weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02
+    # Weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02; he, by fan in.
+    initial=Of("resnet", "normal"),
     light=Of("ugatit", False),  # make gamma and beta of the maps' means, not of all their pixels
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(
-        "cogan dcgan encoder_decoder mlp_images resnet stargan ugatit unet_discogan unet_pix2pix",
+        "cogan dcgan encoder_decoder mlp_images munit resnet stargan ugatit unet_discogan unet_pix2pix",
         "tanh",
         mlp_points="linear",
     ),
 )
 
 DISCRIMINATOR = dict(
-    width=Of("cogan dcgan encoder_decoder patch_discogan patchgan stargan ugatit", 64),  # channels of the first layer
+    # Channels of the first layer.
+    width=Of("cogan dcgan encoder_decoder multiscale patch_discogan patchgan stargan ugatit", 64),
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
-    layers=Of("patchgan", 3, stargan=6, mlp_points=5, ugatit=5),
+    layers=Of("patchgan", 3, stargan=6, mlp_points=5, ugatit=5, multiscale=4),
+    scales=Of("multiscale", 3),  # of the image, each half of the one before
     local=Of("ugatit", 3),  # strided convolutions of the judge of small patches; `layers`: of that of large ones
     joined=Of("dcgan", 0),  # strided convolutions before the labels join, as planes beside the pixels
     hidden=Of("mlp_points", 128, mlp_images=(512, 256)),  # as the generator's
@@ -144,7 +149,7 @@ DISCRIMINATOR = dict(
     group=Of("progressive", 4),  # samples whose standard deviation is a feature map
     # As the generator's; penalties take no batch norm.
     norm=Of("patch_discogan patchgan", "instance", dcgan="batch", encoder_decoder="batch"),
-    slope=Of("encoder_decoder patchgan", 0.2),  # of LeakyReLU
+    slope=Of("encoder_decoder multiscale patchgan", 0.2),  # of LeakyReLU
     spectral_norm=Of(
         "dcgan encoder_decoder patch_discogan patchgan", False
     ),  # divide kernels by their largest singular values
@@ -174,11 +179,11 @@ LOSS = dict(
         **Of("cyclegan simgan bigan cut", "lsgan"),
     ),
     conditional=Of("pix2pix", True),  # whether D sees the source beside the result
-    gan_weight=Of("discogan cyclegan pix2pix ugatit", 1.0),  # of G's adversarial loss; 0 leaves it out
+    gan_weight=Of("discogan cyclegan pix2pix ugatit unit munit", 1.0),  # of G's adversarial loss; 0 leaves it out
     # of D's loss of each domain
-    disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, **Of("discogan ugatit", 1.0)),
+    disc_weight=Of("cyclegan pix2pix simgan bigan cut dclgan", 0.5, **Of("discogan ugatit unit munit", 1.0)),
     # Random changes of what D sees, lest it know few images by heart: some of color, shift, cutout; () for none.
-    augment=Of("discogan cyclegan pix2pix simgan bigan stargan gan cgan pggan cut dclgan cogan icgan ugatit", ()),
+    augment=Of(f"{TRANSLATE} gan cgan pggan cogan icgan", ()),
     # On D's gradient: none; wgan-gp, wgan-gp-one-sided, zero-gp (between real and fake); r1 (real), r2 (fake).
     penalty=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", "none"),
     penalty_weight=Of("discogan cyclegan pix2pix simgan bigan gan cgan icgan cut dclgan", 10.0),  # weight of that
@@ -198,12 +203,17 @@ LOSS = dict(
     edge_weight=Of(TRANSLATE, 0.0),  # of the distance of edges (Sobel), whatever the channels
     # Of what to what: cycle, what went there and back to its source; source, a translation to its source; truth, a
     # translation to the true image, of aligned pairs.
-    compare=Of(TRANSLATE, "source", **Of("discogan cyclegan stargan ugatit", "cycle"), pix2pix="truth"),
+    compare=Of(TRANSLATE, "source", **Of("discogan cyclegan stargan ugatit unit", "cycle"), pix2pix="truth"),
     paired_weight=Of(UNPAIRED, 10.0),  # of the L1 distance to the true image, where data.paired_share shows pairs
     lambda_L1=Of("pix2pix", 100.0),  # weight of the L1 distance to the true image; 0 leaves it out
     lambda_A=Of("cyclegan", 10.0),  # weight of the cycle A to B to A; 0 leaves it out
     lambda_B=Of("cyclegan", 10.0),  # weight of the cycle B to A to B; 0 leaves it out
-    lambda_cycle=Of("ugatit", 10.0),  # weight of either cycle
+    lambda_cycle=Of("ugatit unit", 10.0, munit=0.0),  # weight of either cycle; unit, munit: 0 leaves it out
+    lambda_x=Of("unit munit", 10.0),  # weight of the L1 distance of an image, encoded and decoded in its own domain
+    lambda_c=Of("munit", 1.0),  # weight of the L1 distance of a translation's content to that which it is made of
+    lambda_s=Of("munit", 1.0),  # weight of that of its style's code
+    lambda_kl=Of("unit", 0.01),  # weight of the mean squares of what images are encoded to
+    lambda_kl_cycle=Of("unit", 0.01),  # weight of those of translations'; 0 lambda_cycle leaves it out
     lambda_cam=Of("ugatit", 1000.0),  # weight of the losses of G's classifiers, whose weights are its attention
     lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
     lambda_rec=Of("stargan", 10.0),  # weight of the L1 reconstruction
@@ -228,7 +238,9 @@ OPTIMIZER = dict(
     b2=0.999,  # adam: decay of the mean of their squares
     weight_decay=0.0,  # times the parameters, added to the gradients before Adam
     grad_clip=0.0,  # largest norm of all gradients of a player together; 0 for any
-    schedule="constant",  # constant; linear, cosine: constant until decay_start, then so to zero at train.steps
+    # constant; linear, cosine: constant until decay_start, then so to zero at train.steps; halving: half of it after
+    # every decay_start of them.
+    schedule="constant",
     decay_start=0.5,  # share of train.steps
     warmup=0,  # steps in which the rate rises from zero
     gen=dict(

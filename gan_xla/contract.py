@@ -126,6 +126,22 @@ class Habit(NamedTuple):
 USUAL = Habit()
 
 
+class Styles(NamedTuple):
+    """What a method leaves open about a translation: a code of some numbers for each image.
+
+    Attributes:
+      latent: dimensions of the noise z, of N(0, 1), that codes are made of.
+      size: numbers of a code.
+      draw: (gen_params, gen_stats, z [n, latent], target) -> codes [n, size]; target as `Gan.translate` takes it.
+      read: (gen_params, gen_stats, x, target) -> codes [n, size] of images x of what target leads to.
+    """
+
+    latent: int
+    size: int
+    draw: Callable
+    read: Callable
+
+
 @dataclasses.dataclass(frozen=True)
 class Gan:
     """A method as pure functions over explicit parameters. `batch` holds images [n, h, w, c]
@@ -140,7 +156,7 @@ class Gan:
       gen_loss: (disc_params, disc_stats, batch, fakes, ctx) -> (loss, logs).
       translate: (gen_params, gen_stats, x, target, statistics, keys) -> x; target is one of
         `directions`, static, or label vectors [n, labels.size] where the method has labels;
-        statistics as in `Habit`, keys [n] for dropout or None.
+        statistics as in `Habit`, keys [n] for dropout or None. Of methods with `styles` also codes [n, styles.size].
       sample: (gen_params, gen_stats, z, label, ctx) -> x, or {name: x} where `draws` has several names;
         z [n, latent] of N(0, 1), label [n, labels.size] or None; ctx tells when the parameters were what they are.
       latent: dimensions of z.
@@ -151,6 +167,7 @@ class Gan:
       directions: what translate accepts; the first is the default; none where it takes labels.
       grid: rows of names in batch or previews, for the sample pictures.
       preview: as generate, of the images that `grid` names; None: generate.
+      styles: of the many translations of one image; None where there is one.
       value_range: range of the networks' images; None for data that are not images.
       pool: shapes [size, h, w, c] of the history of fakes that the discriminators are shown from, by the names of
         these fakes; or None for the newest alone.
@@ -177,6 +194,7 @@ class Gan:
     value_range: tuple[float, float] | None
     translate: Callable | None = None
     directions: tuple[str, ...] = ()
+    styles: Styles | None = None
     size_multiple: int | None = None
     sample: Callable | None = None
     latent: int = 0

@@ -91,6 +91,15 @@ FLAGS = (
         "export: which of them, where the model does both. Default: translate.",
     ),
     (_text, "domain", None, "translate: NAME[,NAME...] of the model's domains, where it has many."),
+    (
+        _whole,
+        "styles",
+        None,
+        "translate: results of each image, in as many styles, of models that have them; with two images as --reference, "
+        "on the way from one's style to the other's. Default: 1.",
+        1,
+    ),
+    (_text, "reference", None, "translate: IMAGE[,IMAGE...] whose style to take."),
     (_whole, "num", 16, "sample, evaluate: number of images. evaluate: default as many as for testing.", 1),
     (_text, "labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order."),
     (_whole, "interpolate", 0, "sample: images of each row on the way from one noise to another."),
@@ -217,6 +226,8 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         domain=values.domain,
         statistics=values.statistics,
         dropout=values.dropout,
+        styles=values.styles,
+        reference=values.reference,
         seed=values.seed,
     )
 

@@ -43,12 +43,16 @@ CASES = {
     "modern": dict(config="cyclegan_modern", turns=("gd",), norm="none", ema_decay=0.9),
     # Parameters that are kept within bounds.
     "bounds": dict(config="ugatit", turns=("dg",)),
+    # Styles, and what is added to codes, are drawn for each sample; outputs at several scales. Biases before instance
+    # norms as above: plain gradient descent.
+    "styles": dict(config="munit", turns=("d+g",), optimizer="sgd"),
+    "variational": dict(config="unit", turns=("dg",), optimizer="sgd"),
     # Noise is drawn for each sample; batch norm is shared by what both domains' images are drawn with.
     "coupled": dict(config="cogan", turns=("d+g",)),
     # The last phase: encoders of what is drawn for each sample.
     "encoders": dict(config="icgan:tiny", turns=("dg",)),
 }
-TINY = {"width": 4, "blocks": 1, "layers": 1, "local": 1, "fmap_max": 4, "group": 2}
+TINY = {"width": 4, "blocks": 1, "layers": 1, "local": 1, "style_layers": 2, "fmap_max": 4, "group": 2}
 
 
 def configure(
@@ -59,6 +63,7 @@ def configure(
     ema_decay: float = 0.0,
     pool_size: int = 20,
     pool: str = "",
+    optimizer: str = "",
 ) -> ConfigDict:
     """A tiny form of a shipped config; `norm` replaces the kind that it normalises by."""
     config = settings.load(config)
@@ -70,6 +75,7 @@ def configure(
         config.growth.first = size
     config.train.turns = turns
     config.optimizer.gen.ema_decay = ema_decay
+    config.optimizer.name = optimizer or config.optimizer.name
     if config.loss.get("feature_layers"):
         config.loss.feature_layers = (0, 1)
     if config.loss.get("nce_layers"):

@@ -25,6 +25,7 @@ METHODS = {  # config, turns, size, and --size of the export
     "cut": (("dg",), 16, "symbolic"),
     "stargan_joint": (("dg",), 16, "symbolic"),
     "ugatit": (("dg",), 16, "train"),
+    "munit": (("dg",), 16, "symbolic"),
     "pggan": (("d+g",), 16, "train"),
     "cgan": (("d+g",), 16, "train"),
     "toy_gmm": (("dg",), 0, "train"),
@@ -70,7 +71,9 @@ def _example(model, size):
         return {"points": points}, model.translate(points)
     shape = (16, 24) if size == "symbolic" else (data.image_size,) * 2
     x = generator.integers(0, 256, (3, *shape, data.channels), np.uint8)
-    return {"image": x} | label, model.translate(x, domain=label["label"] if label else None, dropout=False)
+    style = {"style": generator.standard_normal((3, model.style.latent)).astype(np.float32)} if model.style else {}
+    options = {"domain": label.get("label"), "style": style.get("style"), "dropout": False}
+    return {"image": x} | label | style, model.translate(x, **options)
 
 
 def _same(result, expected):

@@ -29,12 +29,17 @@ SAID = "text => new RegExp(text).test(document.getElementById('status').textCont
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Directories with pages: of two directions, of labels on grey images, and of any size."""
+    """Directories with pages: of two directions, of labels on grey images, of any size, and of styles."""
     pytest.importorskip("onnx")
     if not (shutil.which("npm") or npm.kept(web.PACKAGE, web.VERSION).is_file()):
         pytest.skip("needs npm, which fetches onnxruntime-web: apt-get install npm")
     root = tmp_path_factory.mktemp("web")
-    cases = {"discogan": ("dg", 3, "pad"), "stargan_joint": ("dg", 1, "crop"), "cyclegan": ("gd", 3, "stretch")}
+    cases = {
+        "discogan": ("dg", 3, "pad"),
+        "stargan_joint": ("dg", 1, "crop"),
+        "cyclegan": ("gd", 3, "stretch"),
+        "munit": ("dg", 3, "crop"),
+    }
     for name, (turn, channels, fit) in cases.items():
         config = configure(name, (turn,))
         config.data.update({"channels": channels, "fit": fit, "background": (250, 128, 3)})
@@ -106,6 +111,17 @@ def test_the_page_shows_what_the_model_makes(opened, pages, address, models, tmp
     download.value.save_as(tmp_path / "saved.png")
     np.testing.assert_array_equal(images.read(tmp_path / "saved.png"), _canvas(page, "result"))
     assert seen.quiet, seen
+
+
+def test_another_style_is_another_translation(address, tmp_path, browse):
+    page, seen = browse()
+    _open(page, f"{address}/munit/", _photo(tmp_path / "photo.png", (16, 16)))
+    before = page.evaluate(f"String(({READ})('result'))")
+    page.click("#another")
+    page.wait_for_function(f"before => String(({READ})('result')) !== before", arg=before)
+    assert seen.quiet
+    _open(page, f"{address}/discogan/")
+    assert not page.is_visible("#another")
 
 
 def test_photographs_are_turned_laid_on_the_background_and_fitted_as_in_python(address, models, tmp_path, browse):

@@ -41,7 +41,7 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
     """The program of a model.
 
     Images are [batch, height, width, channels] of their own type, mostly bytes, as `Model.translate` takes and gives
-    them; noise and label vectors are float32 inputs, which `about` describes.
+    them; noise, label vectors and styles are float32 inputs, which `about` describes.
 
     Args:
       model: what to export.
@@ -62,6 +62,7 @@ def make(model: Model, direction: str | None, batch: int | None, size: int | Non
     else:
         kinds = {"points": ((2,), np.float32)}
     kinds |= {"label": ((labels.size,), np.float32)} if labels else {}
+    kinds |= {"style": ((model.style.latent,), np.float32)} if model.style else {}
     constraints = tuple(f"{side} >= {-(-SMALLEST // model.size_multiple)}" for side in free)
     scope = export.SymbolicScope(constraints)
     inputs = {}
@@ -98,6 +99,9 @@ def describe(model: Model, direction: str | None, size: int | None) -> dict[str,
         about["noise"] = f"float32 [batch, {model.latent}], drawn from N(0, 1)"
     else:
         about |= {"statistics": model.habit.statistics, "dropout": False}
+    if model.style:
+        about["style"] = f"float32 [batch, {model.style.latent}], drawn from N(0, 1): one translation of many"
+        about["style_size"] = model.style.latent
     if labels:
         about["label"] = f"float32 [batch, {labels.size}]: 1 in the columns of the labels meant, all of one set"
         about["labels"] = [_labels(labels, number) for number in range(len(labels.sets))]

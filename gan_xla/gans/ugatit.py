@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from gan_xla import losses, nets
-from gan_xla.contract import Array, Ctx, Gan, Tree
+from gan_xla.contract import Ctx, Gan, Tree
 from gan_xla.gans.shared import two_domains, views
 from gan_xla.nets import blocks
 
@@ -51,12 +51,6 @@ def _gen_loss(module, view: Callable, loss: ml_collections.FrozenConfigDict):
     return gen_loss
 
 
-def _disc_terms(real: tuple[Array, ...], fake: tuple[Array, ...]) -> tuple[Array, Array]:
-    """The least-squares terms of both judges and of their attention's classifiers."""
-    pairs = [losses.lsgan_disc(*outputs) for outputs in zip(real, fake, strict=True)]
-    return sum(one for one, _ in pairs), sum(other for _, other in pairs)
-
-
 def _constrain(gen_params: Tree) -> Tree:
     """G's parameters with every rho between 0 and 1 (section 2.1.1)."""
 
@@ -82,7 +76,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     return Gan(
         init=two_domains.make_init(generator, discriminator, CHAINS, config.data.image_size),
         generate=_make_generate(generator),
-        disc_loss=two_domains.make_disc_loss(discriminator, _disc_terms, loss.disc_weight, view),
+        disc_loss=two_domains.make_disc_loss(discriminator, two_domains.lsgan_of_several, loss.disc_weight, view),
         gen_loss=_gen_loss(discriminator, view, loss),
         translate=two_domains.make_translate(generator),
         judged=two_domains.translations(CHAINS),

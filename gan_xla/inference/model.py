@@ -12,11 +12,12 @@ import numpy as np
 from etils import epath
 
 from gan_xla import devices, nets
-from gan_xla.contract import Ctx, Gan, Habit, Tree, Values
+from gan_xla.contract import Ctx, Gan, Habit, Styles, Tree, Values
 from gan_xla.data.dataset import of_domain
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
 from gan_xla.images import ranges, shown, sides
+from gan_xla.inference.styles import Codes
 from gan_xla.labels import LabelSpace
 from gan_xla.run import settings, state
 from gan_xla.run.checkpoint import Checkpoints
@@ -50,6 +51,7 @@ class Model:
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
         now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
+        self._codes = Codes(gan, config.gan, self._placed)
         self._draw = partial(gan.sample, ctx=now) if gan.sample else None
         self._sample = jax.jit(self._draw) if gan.sample else None
 
@@ -89,6 +91,11 @@ class Model:
         return self._gan.latent
 
     @property
+    def style(self) -> Styles | None:
+        """What is known of the styles of `translate`, where the method has them."""
+        return self._gan.styles
+
+    @property
     def draws(self) -> tuple[str, ...]:
         """Names of the images that `sample` gives for one noise: several, or one."""
         return self._gan.draws
@@ -119,6 +126,7 @@ class Model:
         domain: str | Sequence[str] | np.ndarray | None = None,
         statistics: str | None = None,
         dropout: bool | None = None,
+        style: np.ndarray | None = None,
         seed: int = 0,
     ) -> np.ndarray:
         """Translates images, or points where the model was trained on points.
@@ -135,12 +143,14 @@ class Model:
             code. Default: the method's habit ("image" for pix2pix, "running" for others).
           dropout: whether it stays on. Default: the method's habit (True for pix2pix, whose
             only noise it is).
-          seed: of the dropout; image number i of a call is dropped out by (seed, i).
+          style: codes float [d] or [n, d] of `styles`, or between them, where the method has styles. Default: drawn,
+            another one for each image.
+          seed: of dropout and styles; those of image number i of a call come from (seed, i).
 
         Returns:
           [n, h, w, c] of the type of the domain's `values`; points float32 [n, 2].
         Raises:
-          UserError: unknown direction or domain, or images that the network cannot take.
+          UserError: unknown direction or domain, images that the network cannot take, or codes of another length.
         """
         if self._translate is None:
             raise UserError(f"this {self.config.gan} model does not translate; use --mode=sample")
@@ -152,6 +162,7 @@ class Model:
         source, made = self.ends(direction)
         target = self._target(direction, domain, len(x))
         x = self._check(x, source)
+        codes = self._codes.of(style, len(x), target, seed)
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
         parts = []
@@ -161,9 +172,38 @@ class Model:
             ctx = Ctx(jax.random.key(seed), step=0, index=rows)
             keys = ctx.keys("dropout") if dropout else None
             to = target if isinstance(target, str) else target[rows]
-            y = self._translate(*self._placed, devices.spread(self._into(x[rows], source)), to, statistics, keys)
+            arrays = devices.spread(self._into(x[rows], source))
+            y = self._translate(*self._placed, arrays, to, statistics, keys, *(code[rows] for code in codes))
             parts.append(self._out_of(y, made)[: len(x) - start])
         return np.concatenate(parts)
+
+    def styles(
+        self,
+        n: int = 1,
+        direction: str | None = None,
+        *,
+        domain: str | Sequence[str] | None = None,
+        reference=None,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Styles for `translate`, where the method has them.
+
+        Args:
+          n: how many are drawn; style number i is made of the noise (seed, i).
+          direction, domain: what they are for, as in `translate`.
+          reference: images [n, h, w, c], of the kind that `translate` makes, to read them from instead.
+          seed: see `n`.
+
+        Returns:
+          codes float32 [n, d].
+        Raises:
+          UserError: as `translate`, or the method has no styles.
+        """
+        if reference is None:
+            return self._codes.draw(n, self._target(direction, domain, n), seed)
+        _, made = self.ends(direction)
+        x = self._check(np.asarray(reference), made)
+        return self._codes.read(self._into(x, made), self._target(direction, domain, len(x)))
 
     def only(self, task: str | None = None) -> "Model":
         """The same model without the other task, for what has room for one, such as an exported file.
@@ -190,18 +230,21 @@ class Model:
           direction: one of `directions`, where there are any.
 
         Returns:
-          (images [n, h, w, c] of the type of `values` or points [n, 2], label vectors [n, d] where there are `labels`)
-          or (noise [n, latent], label vectors) -> what `translate` or `sample` returns.
+          (images [n, h, w, c] of the type of `values` or points [n, 2], label vectors [n, d] where there are `labels`,
+          noise [n, `style.latent`] where there are styles) or (noise [n, latent], label vectors) -> what `translate` or
+          `sample` returns.
         """
         translate, draw, gen = self._gan.translate, self._draw, self.variables["gen"]
         if draw is not None:
             return lambda z, label=None: self._finish(draw(*gen, z, label))
         assert translate is not None  # a method has one of them
 
-        def translated(x, label=None):
-            to = direction if label is None else label
+        def translated(x, *more):
+            to = more[0] if self.labels else direction
             source, made = self.ends(direction)
-            return self._finish(translate(*gen, self._into(x, source), to, self.habit.statistics, None), made)
+            styles = (self._gan.styles.draw(*gen, more[-1], to),) if self._gan.styles else ()
+            y = translate(*gen, self._into(x, source), to, self.habit.statistics, None, *styles)
+            return self._finish(y, made)
 
         return translated
 

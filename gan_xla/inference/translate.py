@@ -1,9 +1,11 @@
 """`--mode=translate`: image files in, image files out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,13 +24,18 @@ SIZES = ("train", "native")
 NAMED = 20  # of the files that were left out
 
 
-def _targets(files: list[Path], source: Path, output: Path, model: Model, made: str) -> list[Path]:
-    """Where the results go: under the names, and in the directories, that the files have below `source`."""
+def _targets(
+    files: list[Path], source: Path, output: Path, model: Model, made: str, ends: Sequence[str]
+) -> list[tuple[Path, ...]]:
+    """Where the results go: under the names, with `ends`, and in the directories, that the files have in `source`."""
     values, channels = model.values(made), 1 if model.values(made).palette else model.channels(made)
-    targets = [
-        output / path.relative_to(source).with_suffix(images.ending(path, values.dtype, channels)) for path in files
-    ]
-    twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else ()
+    targets = []
+    for path in files:
+        target = output / path.relative_to(source).with_suffix(images.ending(path, values.dtype, channels))
+        targets += [target.with_stem(f"{target.stem}{end}") for end in ends]
+    twice = (
+        {target for target, count in Counter(targets).items() if count > 1} if len(set(targets)) < len(targets) else ()
+    )
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
     inputs = {os.path.realpath(path) for path in files}
@@ -36,7 +43,7 @@ def _targets(files: list[Path], source: Path, output: Path, model: Model, made: 
     for target in targets:
         if os.path.realpath(target) in inputs or (os.path.lexists(target) and os.path.realpath(output) in beside):
             raise UserError(f"--output={output} would overwrite {target}, beside the input; use another directory")
-    return targets
+    return [tuple(targets[i : i + len(ends)]) for i in range(0, len(targets), len(ends))]
 
 
 def _outside(files: list[Path], source: Path, output: Path) -> list[Path]:
@@ -68,6 +75,28 @@ def _translator(
     return lambda read: [tiled(form.channelled(image)) for image in read]
 
 
+def _looks(
+    model: Model, styles: int | None, reference: str | None, form: Form, asked: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What `Model.translate` is to be told for each result of an image, by the end of its file's name.
+
+    One style of many is the same for all images.
+    """
+    if model.style is None and not (styles or reference):
+        return {"": {}}
+    aim = {name: asked.get(name) for name in ("direction", "domain")}
+    if reference:
+        files = [Path(name) for name in reference.split(",")]
+        codes = model.styles(reference=np.stack([form.fitted(form.decode(file)) for file in files]), **aim)
+        if styles and len(codes) != 2:
+            raise UserError(f"--styles={styles}: the way between two styles; --reference has {len(codes)} image(s)")
+        if styles:
+            codes = np.linspace(*codes, styles)
+    else:
+        codes = model.styles(styles or 1, seed=asked.get("seed", 0), **aim)
+    return {f"_{number}" if len(codes) > 1 else "": {"style": code} for number, code in enumerate(codes)}
+
+
 def _other(size: str, model: Model) -> str:
     """What to ask for in the place of `size`, in brackets."""
     if size == "native":
@@ -87,6 +116,8 @@ def translate(
     overlap: int = 128,
     max_pixels: int | None = None,
     overwrite: bool = False,
+    styles: int | None = None,
+    reference: str | None = None,
     **options,
 ) -> None:
     """Translates a file, or the images of a directory, into files of the same names in directories alike.
@@ -107,6 +138,8 @@ def translate(
       tile, overlap: "native" goes tile by tile where a side is above `tile`, see `gan_xla.inference.tiling`.
       max_pixels: of an image; larger ones are left out. Default: the run's `data.max_pixels`.
       overwrite: whether results take the place of other files of their names; never of an input.
+      styles: of models that have them: how many translations of each image, NAME_0.png, NAME_1.png, ... Default: one.
+      reference: FILE[,FILE...], images whose styles these are; with `styles` the way from the first to the second.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing input, none that can be read, an output that cannot be written or is there already,
@@ -120,19 +153,23 @@ def translate(
     if not model.config.data.image_size:
         raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     taken, made = model.ends(direction)
-    targets = _targets([flat(file)[0] for file in files], source, Path(output), model, made)
     form, outside = forms(model.config.data, taken[2:])[1], Outside()
     form, palette = form._replace(max_pixels=max_pixels or form.max_pixels), model.values(made).palette
+    aim = {"direction": direction, **options}
+    looks = _looks(model, styles, reference, forms(model.config.data, made[2:])[1], aim)
+    targets = _targets([flat(file)[0] for file in files], source, Path(output), model, made, tuple(looks))
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
-    translated, unread = _translator(model, form, direction, size, tile, overlap, options), []
+    translators = [_translator(model, form, direction, size, tile, overlap, options | look) for look in looks.values()]
+    unread = []
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
         for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
             part = slice(start, start + batch)
             read = _read(files[part], targets[part], form, outside, unread)
-            for target, image in zip(read, translated(list(read.values())) if read else (), strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                images.write(target, images.classes.of(image) if palette else image, palette, overwrite)
+            for number, translated in enumerate(translators if read else ()):
+                for ends, image in zip(read, translated(list(read.values())), strict=True):
+                    ends[number].parent.mkdir(parents=True, exist_ok=True)
+                    images.write(ends[number], images.classes.of(image) if palette else image, palette, overwrite)
     if len(unread) == len(files):
         raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
     kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"
@@ -156,8 +193,12 @@ def _files(input: str, output: Path) -> tuple[list[Path] | list[tuple[Path, ...]
 
 
 def _read(
-    files: Sequence[Path | tuple[Path, ...]], targets: Sequence[Path], form: Form, outside: Outside, unread: list[str]
-) -> dict[Path, np.ndarray]:
+    files: Sequence[Path | tuple[Path, ...]],
+    targets: Sequence[tuple[Path, ...]],
+    form: Form,
+    outside: Outside,
+    unread: list[str],
+) -> dict[tuple[Path, ...], np.ndarray]:
     """Decoded images by their targets; why there are not all goes into `unread`."""
     read = {}
     for file, target in zip(files, targets, strict=True):

@@ -97,16 +97,18 @@ def apply(
     statistics: str,
     keys: Array | None = None,
     features: bool = False,
+    method: str | None = None,
 ):
     """Calls `module` on x [n, ...].
 
     Args:
       module: the network.
       net: its parameters and statistics.
-      x: input.
+      x: input, or several in a tuple.
       statistics: one of `STATISTICS`, see `contract.Habit`; "batch" is what training does.
       keys: [n] random keys for dropout, or None.
       features: whether the output is (output, the activations that the network shows, in its order).
+      method: of the module, called as it is; None for the module itself.
 
     Returns:
       (output, statistics after the call: the running averages move with "batch" alone).
@@ -117,14 +119,15 @@ def apply(
 
         def alone(x, key):
             keys = None if key is None else key[None]
-            y, _ = apply(module, net, x[None], "batch", keys, features)
+            y, _ = apply(module, net, jax.tree.map(lambda x: x[None], x), "batch", keys, features, method)
             return jax.tree.map(partial(jnp.squeeze, axis=0), y)
 
         return jax.vmap(alone)(x, keys), stats
 
     def call(params, x):
         variables = {"params": params, "batch_stats": stats}
-        return module.apply(variables, x, statistics == "batch", keys, mutable=["batch_stats", *shown])
+        kept = ["batch_stats", *shown]
+        return module.apply(variables, x, statistics == "batch", keys, mutable=kept, method=method)
 
     shown = [blocks.SHOWN] if features else []
     y, updated = economical(module, call)(params, x)

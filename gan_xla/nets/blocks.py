@@ -20,7 +20,9 @@ NORMS = ("batch", "instance", "instance_affine", "none")
 NORMAL = {"kernel_init": nn.initializers.normal(0.02), "bias_init": nn.initializers.zeros}
 # Those of Glorot and Bengio 2010 (Xavier), N(0, 2 / (fans in and out)), times 0.02, as CUT's authors begin.
 XAVIER = {**NORMAL, "kernel_init": nn.initializers.variance_scaling(0.02**2, "fan_avg", "normal")}
-INITIAL = {"normal": NORMAL, "xavier": XAVIER}
+# Those of He et al. 2015 (Kaiming), N(0, 2 / fan in), for layers before a ReLU.
+HE = {**NORMAL, "kernel_init": nn.initializers.variance_scaling(2.0, "fan_in", "normal")}
+INITIAL = {"normal": NORMAL, "xavier": XAVIER, "he": HE}
 
 
 class Network(nn.Module):
@@ -91,6 +93,11 @@ class Norm(nn.Module):
             param_dtype=self.param_dtype,
             scale_init=self.scale_init,
         )(x)
+
+
+def adain(x: Array, scale: Array, bias: Array) -> Array:
+    """Instance norm of [n, h, w, c], then a style's scale and bias [n, c] (AdaIN, Huang and Belongie 2017, eq. 8)."""
+    return Norm("instance")(x, True) * scale[:, None, None] + bias[:, None, None]
 
 
 def linear(x: Array, features: int) -> Array:

@@ -90,10 +90,15 @@ def _schedule(fields: dict, steps: int) -> Callable[[jax.Array], jax.Array]:
     decays = {
         "constant": lambda step: 1.0,
         "linear": lambda step: jnp.clip((1 - step / steps) / (1 - start), 0, 1),
+        "halving": lambda step: 0.5 ** (step // (start * steps)),
         "cosine": lambda step: (1 + jnp.cos(jnp.pi * jnp.clip((step / steps - start) / (1 - start), 0, 1))) / 2,
     }
     if fields["schedule"] not in decays:
         raise UserError(f"optimizer.schedule={fields['schedule']!r} is unknown; use one of {', '.join(decays)}")
+    if fields["schedule"] == "halving" and not start:
+        raise UserError(
+            "optimizer.decay_start=0.0: halving is after every such share of the steps; set more, such as 0.1"
+        )
     decay = decays[fields["schedule"]]
     if not warmup:
         return lambda step: rate * decay(step)
@@ -122,8 +127,8 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     """The players' optimisers from the config's `optimizer` section.
 
     Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and the papers' recipes.
-    Schedules: "constant"; "linear" and "cosine": constant until the share `decay_start` of `steps`, then to zero; over
-    the first `warmup` steps the rate rises from zero. `config.gen` and `config.disc` override fields per player;
+    Schedules: "constant"; "linear" and "cosine": constant until the share `decay_start` of `steps`, then to zero;
+    "halving": half of it after every such share; over the first `warmup` steps the rate rises from zero. `config.gen` and `config.disc` override fields per player;
     `grad_clip` is the largest norm of all gradients of a player together, 0 for any; `config.gen.ema_decay` is the
     decay of the generators' moving average, `ema_warmup` how it begins.
 

@@ -3,7 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const waiting = {};
-let worker, ready, bitmap, name, asked = 0;
+let worker, ready, bitmap, name, style, asked = 0;
 
 function tell(text, { busy = false, wrong = false } = {}) {
   at("status").textContent = text;
@@ -35,6 +35,8 @@ function start() {
   for (const direction of names) at("direction").add(new Option(direction.replace("to", " to "), direction));
   at("directions").hidden = names.length < 2;
   (about.labels ?? []).forEach(addLabels);
+  style = another();
+  at("another").hidden = !style;
   worker = new Worker(URL.createObjectURL(new Blob([RUNTIME.worker], { type: "text/javascript" })));
   worker.onmessage = ({ data: { id, value, error } }) =>
     error === undefined ? waiting[id].resolve(value) : waiting[id].reject(new Error(error));
@@ -78,6 +80,12 @@ function label() {
   return vector;
 }
 
+/** Another style: numbers of N(0, 1), by Box and Muller; null where the network has none. */
+function another() {
+  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  return MODEL.about.style_size ? Array.from({ length: MODEL.about.style_size }, normal) : null;
+}
+
 async function open(file) {
   if (!file || !ready) return;
   tell("Reading the image …", { busy: true });
@@ -115,7 +123,7 @@ async function show() {
   try {
     await ready;
     const turn = asked + 1;
-    const { source, result } = await ask("translate", { image: pixels(), network, label: vector });
+    const { source, result } = await ask("translate", { image: pixels(), network, label: vector, style });
     if (turn !== asked) return; // something else was chosen meanwhile
     draw("source", source, `Your image, ${name}`);
     draw("result", result, `Translation of ${name}`);
@@ -142,6 +150,10 @@ for (const id of ["file", "camera"]) {
   };
 }
 at("direction").onchange = show;
+at("another").onclick = () => {
+  style = another();
+  show();
+};
 at("save").onclick = save;
 at("choices").onsubmit = (event) => event.preventDefault();
 addEventListener("paste", ({ clipboardData }) => open(clipboardData.files[0]));

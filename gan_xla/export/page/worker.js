@@ -123,11 +123,12 @@ function picture(image, window, c) {
   return result;
 }
 
-async function translate({ image, network, label }) {
+async function translate({ image, network, label, style }) {
   const c = about.channels === "grey" ? 1 : 3;
   const [x, window] = fit(channels(image, c), c);
   const feeds = { image: new ort.Tensor("uint8", new Uint8Array(x.data.buffer), [1, x.height, x.width, c]) };
   if (label) feeds.label = new ort.Tensor("float32", Float32Array.from(label), [1, label.length]);
+  if (style) feeds.style = new ort.Tensor("float32", Float32Array.from(style), [1, style.length]);
   const { translation } = await sessions[network].run(feeds);
   const [, height, width] = translation.dims;
   const result = { data: new Uint8ClampedArray(translation.data), width, height };

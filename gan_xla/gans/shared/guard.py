@@ -31,6 +31,8 @@ def guarded(gan: Gan, name: str) -> Gan:
         raise guard.error("has neither translate nor sample")
     if gan.translate and not (gan.labels or gan.directions):
         raise guard.error("translates, but has neither directions nor labels")
+    if gan.styles and not gan.translate:
+        raise guard.error("has styles, but nothing that it translates")
     return dataclasses.replace(gan, **wrapped)
 
 

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_xla import nets
+from gan_xla import losses, nets
 from gan_xla.contract import USUAL, Array, Ctx, Habit, Net, Pair, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import views
@@ -150,6 +150,12 @@ def make_disc_loss(
         return total, ({"loss/D": total, **logs}, new_stats)
 
     return disc_loss
+
+
+def lsgan_of_several(real: tuple[Array, ...], fake: tuple[Array, ...]) -> tuple[Array, Array]:
+    """The least-squares terms of discriminators with several outputs, summed over these."""
+    pairs = [losses.lsgan_disc(*outputs) for outputs in zip(real, fake, strict=True)]
+    return sum(one for one, _ in pairs), sum(other for _, other in pairs)
 
 
 def make_translate(module: nn.Module) -> Callable:

@@ -1,0 +1,57 @@
+"""Codes of styles, drawn from noise or read from images, for `Model`."""
+
+import jax
+import numpy as np
+
+from gan_xla.contract import Ctx, Gan, Tree
+from gan_xla.errors import UserError
+from gan_xla.gans.shared import noise
+
+
+class Codes:
+    """The codes of a method that makes many translations of an image; of others all but `of` raise UserError.
+
+    Args:
+      gan: the method.
+      name: of it, for messages.
+      placed: the generators' parameters and statistics, on the devices.
+    """
+
+    def __init__(self, gan: Gan, name: str, placed: tuple[Tree, Tree]):
+        self._styles, self._name, self._placed = gan.styles, name, placed
+        static = () if gan.labels else ("target",)
+        self._jitted = {
+            what: jax.jit(getattr(gan.styles, what), static_argnames=static) for what in ("draw", "read") if gan.styles
+        }
+
+    def _call(self, what: str, x: jax.Array, target: str | np.ndarray) -> np.ndarray:
+        if not self._styles:
+            raise UserError(f"--styles, --reference: this {self._name} model makes one translation of an image")
+        return np.asarray(self._jitted[what](*self._placed, x, target))
+
+    def draw(self, count: int, target: str | np.ndarray, seed: int) -> np.ndarray:
+        """Codes [count, size], of the noise (seed, i)."""
+        ctx = Ctx(jax.random.key(seed), step=0, index=np.arange(count))
+        latent = self._styles.latent if self._styles else 0
+        return self._call("draw", noise.normal(ctx, latent, "style"), target)
+
+    def read(self, x: jax.Array, target: str | np.ndarray) -> np.ndarray:
+        """Codes [n, size] of images [n, h, w, c] in the networks' range."""
+        return self._call("read", x, target)
+
+    def of(self, style: np.ndarray | None, count: int, target: str | np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+        """What `Gan.translate` takes besides: codes [count, size], as given or drawn; nothing without styles.
+
+        Raises:
+          UserError: codes of another shape, or of a method without styles.
+        """
+        if style is None:
+            return (self.draw(count, target, seed),) if self._styles else ()
+        size = self._styles.size if self._styles else 0
+        codes = np.asarray(style, np.float32)
+        if codes.shape not in ((size,), (count, size)) or not size:
+            takes = (
+                f"codes are [{size}] or [{count}, {size}]" if size else "this model makes one translation of an image"
+            )
+            raise UserError(f"style: {takes}, not {list(codes.shape)}")
+        return (np.broadcast_to(codes, (count, size)),)
