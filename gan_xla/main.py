@@ -95,8 +95,8 @@ FLAGS = (
         _whole,
         "styles",
         None,
-        "translate: results of each image, in as many styles, of models that have them; with two images as --reference, "
-        "on the way from one's style to the other's. Default: 1.",
+        "translate: results of each image, in as many styles, of models that have them; with two images as "
+        "--reference, on the way from one's style to the other's. Default: 1.",
         1,
     ),
     (_text, "reference", None, "translate: IMAGE[,IMAGE...] whose style to take."),

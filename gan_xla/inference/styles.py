@@ -50,8 +50,6 @@ class Codes:
         size = self._styles.size if self._styles else 0
         codes = np.asarray(style, np.float32)
         if codes.shape not in ((size,), (count, size)) or not size:
-            takes = (
-                f"codes are [{size}] or [{count}, {size}]" if size else "this model makes one translation of an image"
-            )
+            takes = f"codes are [{size}] or [{count}, {size}]" if size else "this model takes none"
             raise UserError(f"style: {takes}, not {list(codes.shape)}")
         return (np.broadcast_to(codes, (count, size)),)

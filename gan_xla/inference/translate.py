@@ -33,9 +33,7 @@ def _targets(
     for path in files:
         target = output / path.relative_to(source).with_suffix(images.ending(path, values.dtype, channels))
         targets += [target.with_stem(f"{target.stem}{end}") for end in ends]
-    twice = (
-        {target for target, count in Counter(targets).items() if count > 1} if len(set(targets)) < len(targets) else ()
-    )
+    twice = [target for target, count in Counter(targets).items() if count > 1]
     if twice:
         raise UserError(f"--input: several files would become {min(twice)}; give them names that differ before the dot")
     inputs = {os.path.realpath(path) for path in files}

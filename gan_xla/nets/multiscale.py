@@ -1,4 +1,4 @@
-"""Discriminators of an image at several scales (Wang et al. 2018, pix2pixHD, section 3.2), as UNIT and MUNIT have them."""
+"""Discriminators of an image at several scales (Wang et al. 2018, pix2pixHD, section 3.2), in UNIT and MUNIT."""
 
 import flax.linen as nn
 

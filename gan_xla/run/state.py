@@ -128,9 +128,9 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
 
     Weight decay is coupled (added to the gradient before Adam), as in PyTorch's `Adam` and the papers' recipes.
     Schedules: "constant"; "linear" and "cosine": constant until the share `decay_start` of `steps`, then to zero;
-    "halving": half of it after every such share; over the first `warmup` steps the rate rises from zero. `config.gen` and `config.disc` override fields per player;
-    `grad_clip` is the largest norm of all gradients of a player together, 0 for any; `config.gen.ema_decay` is the
-    decay of the generators' moving average, `ema_warmup` how it begins.
+    "halving": half of it after every such share; over the first `warmup` steps the rate rises from zero. `config.gen`
+    and `config.disc` override fields per player; `grad_clip` is the largest norm of all gradients of a player together,
+    0 for any; `config.gen.ema_decay` is the decay of the generators' moving average, `ema_warmup` how it begins.
 
     Returns:
       Pair of `Optimizer`.
