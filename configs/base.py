@@ -28,7 +28,7 @@ class Open(NamedTuple):
 
 
 UNPAIRED = "discogan cyclegan simgan bigan cut dclgan ugatit unit munit"  # methods of two domains that do without pairs
-TRANSLATE = f"{UNPAIRED} pix2pix stargan"
+TRANSLATE = f"{UNPAIRED} pix2pix stargan starganv2"
 PAIRED = f"{UNPAIRED} pix2pix cogan"  # methods of two domains, which may differ
 
 DATA = dict(
@@ -45,9 +45,12 @@ DATA = dict(
     domain_a="",  # folder: class directory that is domain A. tfds: attributes that select it, "Male=1,Eyeglasses=0"
     domain_b="",  # domain B, likewise
     # folder: table of attributes, a CSV or CelebA's list_attr_celeba.txt
-    attributes=Of("gan cgan icgan pggan stargan", ""),
+    attributes=Of("gan cgan icgan pggan stargan starganv2", ""),
     labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
-    exclusive=Of("icgan stargan", ()),  # groups of labels of which an image has one at most; () for none
+    exclusive=Of("icgan stargan starganv2", ()),  # groups of labels of which an image has one at most; () for none
+    references=Of(
+        "starganv2", True
+    ),  # two more images with each row, of the label to translate to: whose style to take
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
@@ -89,7 +92,8 @@ DATA = dict(
     rotate=0.0,  # degrees; turn training images by up to as many, either way
     scale=0.0,  # share; enlarge or shrink training images by a factor of up to 1 + scale
     color=0.0,  # share; change brightness, contrast and saturation of training images by up to as much
-    balance=Of("gan cgan icgan pggan stargan", False),  # show every label equally often, however many images have it
+    # Show every label equally often, however many images have it.
+    balance=Of("gan cgan icgan pggan stargan", False, starganv2=True),
     max_pixels=178_956_970,  # of an image; larger ones are not decoded, lest they fill the memory
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
     # Share of the training images that are held out for train.score, where the data have no split or directory val;
@@ -101,13 +105,14 @@ DATA = dict(
 
 GENERATOR = dict(
     # Channels of the first level (dcgan, cogan: of the last one).
-    width=Of("dcgan encoder_decoder munit resnet stargan ugatit unet_discogan unet_pix2pix", 64, cogan=128),
+    width=Of("dcgan encoder_decoder munit resnet stargan starganv2 ugatit unet_discogan unet_pix2pix", 64, cogan=128),
+    most=Of("starganv2", 512),  # channels at most; they double with every level
     blocks=Of("resnet", 9, stargan=6, **Of("munit ugatit", 4)),  # residual blocks; munit, ugatit: of either kind
-    levels=Of("unet_pix2pix", int),  # strided convolutions; None: down to one pixel
+    levels=Of("unet_pix2pix", int, starganv2=4),  # halvings; None: down to one pixel
     layers=Of("mlp_points", 3, munit=2),  # linear layers; munit: strided convolutions to the content
     # Units of the hidden layers: of all (mlp_points), or of each (mlp_images).
     hidden=Of("mlp_points", 128, mlp_images=(128, 256, 512, 1024), munit=256),
-    style=Of("munit", 8),  # numbers of a style's code; 0: no styles
+    style=Of("munit", 8, starganv2=64),  # numbers of a style's code; 0: no styles
     style_layers=Of("munit", 4),  # strided convolutions to the style
     embedding=Of("mlp_images", 0),  # features of a learned embedding of the label; 0: the label vector itself
     bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
@@ -130,13 +135,14 @@ GENERATOR = dict(
     output=Of(
         "cogan dcgan encoder_decoder mlp_images munit resnet stargan ugatit unet_discogan unet_pix2pix",
         "tanh",
-        mlp_points="linear",
+        **Of("mlp_points starganv2", "linear"),
     ),
 )
 
 DISCRIMINATOR = dict(
     # Channels of the first layer.
-    width=Of("cogan dcgan encoder_decoder multiscale patch_discogan patchgan stargan ugatit", 64),
+    width=Of("cogan dcgan encoder_decoder multiscale patch_discogan patchgan stargan starganv2 ugatit", 64),
+    most=Of("starganv2", 512),  # as the generator's
     # Strided convolutions; mlp: linear layers. patchgan: 0 judges pixels, 1 16x16 patches, 3 70x70, 5 286x286.
     layers=Of("patchgan", 3, stargan=6, mlp_points=5, ugatit=5, multiscale=4),
     scales=Of("multiscale", 3),  # of the image, each half of the one before
@@ -159,7 +165,8 @@ DISCRIMINATOR = dict(
 )
 
 MODEL = dict(
-    latent=Of("gan cgan cogan icgan", 100, pggan=512),  # dimensions of the noise
+    latent=Of("gan cgan cogan icgan", 100, pggan=512, starganv2=16),  # dimensions of the noise
+    mapping=Of("starganv2", 512),  # units of the layers of F, which makes styles of noise
     search_starts=Of("cogan", 4),  # noises from which the one that draws an image is searched for; the best is taken
     search_steps=Of("cogan", 200),  # of Adam from each of them
     search_rate=Of("cogan", 0.1),  # of these steps
@@ -203,7 +210,7 @@ LOSS = dict(
     edge_weight=Of(TRANSLATE, 0.0),  # of the distance of edges (Sobel), whatever the channels
     # Of what to what: cycle, what went there and back to its source; source, a translation to its source; truth, a
     # translation to the true image, of aligned pairs.
-    compare=Of(TRANSLATE, "source", **Of("discogan cyclegan stargan ugatit unit", "cycle"), pix2pix="truth"),
+    compare=Of(TRANSLATE, "source", **Of("discogan cyclegan stargan starganv2 ugatit unit", "cycle"), pix2pix="truth"),
     paired_weight=Of(UNPAIRED, 10.0),  # of the L1 distance to the true image, where data.paired_share shows pairs
     lambda_L1=Of("pix2pix", 100.0),  # weight of the L1 distance to the true image; 0 leaves it out
     lambda_A=Of("cyclegan", 10.0),  # weight of the cycle A to B to A; 0 leaves it out
@@ -215,6 +222,12 @@ LOSS = dict(
     lambda_kl=Of("unit", 0.01),  # weight of the mean squares of what images are encoded to
     lambda_kl_cycle=Of("unit", 0.01),  # weight of those of translations'; 0 lambda_cycle leaves it out
     lambda_cam=Of("ugatit", 1000.0),  # weight of the losses of G's classifiers, whose weights are its attention
+    lambda_r1=Of("starganv2", 1.0),  # weight of R1, the penalty on D's gradient at real images
+    lambda_sty=Of(
+        "starganv2", 1.0
+    ),  # weight of the L1 distance of a style and of that which is read from the translation
+    lambda_ds=Of("starganv2", 1.0),  # weight of the distance of translations in two styles; falls to 0 over train.steps
+    lambda_cyc=Of("starganv2", 1.0),  # weight of the L1 distance of the way there and back
     lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
     lambda_rec=Of("stargan", 10.0),  # weight of the L1 reconstruction
     lambda_X=Of("cut", 1.0),  # weight of PatchNCE of translations; 0 leaves it out
@@ -250,6 +263,7 @@ OPTIMIZER = dict(
         schedule=str,
         decay_start=float,
         warmup=int,
+        rates={},  # factors of the rate of single networks, by name, as {"F": 0.01}
         ema_decay=0.0,  # decay in a step of the moving average of G, which is used after training; 0 keeps none
         ema_warmup=0.0,  # share of the steps so far (of a phase) that the average spans at most; 0 for any
     ),

@@ -181,6 +181,8 @@ class Gan:
       ready: disc_stats -> bool []; whether the next phase may begin before its planned start,
         asked after a fade. None: never. The steps saved are added to the last phase.
       constrain: gen_params -> gen_params, after each update of G; None where any parameters will do.
+      learns: ctx -> {network of the generators: bool []}; those of which it is False stay as they are in G's update,
+        averages and moments too. Networks that it does not name learn.
       values: of the images of each domain by its letter, of others by ""; `gans.build` puts them in.
     """
 
@@ -208,6 +210,7 @@ class Gan:
     length: int = 0
     ready: Callable | None = None
     constrain: Callable | None = None
+    learns: Callable | None = None
     values: dict[str, Values] = dataclasses.field(default_factory=lambda: {"": BYTES})
 
     def values_of(self, name: str) -> Values:

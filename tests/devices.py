@@ -47,6 +47,8 @@ CASES = {
     # norms as above: plain gradient descent.
     "styles": dict(config="munit", turns=("d+g",), optimizer="sgd"),
     "variational": dict(config="unit", turns=("dg",), optimizer="sgd"),
+    # Styles by noise and by images; networks that learn in some turns; a penalty.
+    "references": dict(config="starganv2:tiny", turns=("dg",), optimizer="sgd", ema_decay=0.9),
     # Noise is drawn for each sample; batch norm is shared by what both domains' images are drawn with.
     "coupled": dict(config="cogan", turns=("d+g",)),
     # The last phase: encoders of what is drawn for each sample.
@@ -96,7 +98,7 @@ def final_state(config: ConfigDict, shared_by):
     step = devices.map_step(step, shared_by)
     shape = (1, BATCH, *images.sides(config.data.image_size), 3)
     for _ in range(STEPS):
-        batch = {name: generator.uniform(size=shape) for name in ("x_A", "x_B", "x")}
+        batch = {name: generator.uniform(size=shape) for name in ("x_A", "x_B", "x", "x_ref", "x_ref2")}
         if gan.labels:
             batch |= {name: generator.uniform(size=(1, BATCH, gan.labels.size)) for name in ("label", "target")}
         batch["index"] = np.arange(BATCH, dtype=np.int32)[None]

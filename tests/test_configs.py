@@ -77,6 +77,7 @@ SINCE = {
     "loss.penalty": "none",
     "loss.penalty_weight": 10.0,
     "optimizer.gen.ema_warmup": 0.0,
+    "optimizer.gen.rates": {},
     "train.pool": "",
     "train.patience": 0,
     "train.wandb": "",
@@ -136,7 +137,7 @@ def test_a_config_resolves_to_what_it_was(spec):
     names = (now["gan"], now["model.discriminator.net"])
     added = {name: changed.get(name, SINCE[name]) for name in now.keys() - before.keys()}
     one = lambda values: next(values[name] for name in names if name in values)
-    meant = {name: one(value) if isinstance(value, dict) else value for name, value in added.items()}
+    meant = {name: one(value) if value and isinstance(value, dict) else value for name, value in added.items()}
     assert {name: now[name] for name in added} == meant
 
 

@@ -74,7 +74,7 @@ def _in_every_mode(run: _Run, tmp_path: Path, monkeypatch) -> dict[str, str]:
     config, out = settings.read(run.workdir), tmp_path / "out"
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     images.write(tmp_path / "photo.png", picture)
-    domain = [] if config.gan not in ("stargan", "icgan") else [f"--domain={config.data.labels[0]}"]
+    domain = [] if config.gan not in ("stargan", "icgan", "starganv2") else [f"--domain={config.data.labels[0]}"]
     found = {
         "translate": run.mode("translate", f"--input={tmp_path}/photo.png", f"--output={out}/translated", *domain),
         "sample": run.mode("sample", f"--output={out}/drawn", "--num=3"),

@@ -44,6 +44,42 @@ class Vectors:
         return {**rows, "label": self._space.place(self._number, rows["label"])}
 
 
+class References:
+    """For every row a target to translate to, and two images of it: `target`, `x_ref` and `x_ref2`.
+
+    A row is an image, its label, and another image of this label, or itself where there is none; which one, is the
+    same through a run, as in StarGAN v2's code.
+
+    Args:
+      source: labelled, of vectors, and of images `x`.
+    """
+
+    def __init__(self, source: Vectors):
+        self._source = source
+        self._others = np.arange(len(source))
+        generator = np.random.default_rng(0)
+        for row in np.unique(source.labels, axis=0):
+            places = generator.permutation(np.flatnonzero((source.labels == row).all(axis=1)))
+            self._others[places] = np.roll(places, 1)
+
+    @property
+    def spec(self):
+        spec = self._source.spec
+        return {"target": spec["label"], "x_ref": spec["x"], "x_ref2": spec["x"]}
+
+    def __len__(self):
+        return len(self._source)
+
+    @property
+    def labels(self):
+        """Of all rows."""
+        return self._source.labels
+
+    def read(self, indices, *where):
+        rows, others = (self._source.read(chosen, *where) for chosen in (indices, self._others[indices]))
+        return {"target": rows["label"], "x_ref": rows["x"], "x_ref2": others["x"]}
+
+
 def sections(data: ml_collections.ConfigDict) -> dict[str, ml_collections.ConfigDict]:
     """The `data` section and, after it, those of `data.joint`: its own fields over those of `data`."""
     first = data.to_dict()
@@ -72,8 +108,8 @@ def _label_set(name: str, fields: ml_collections.ConfigDict, dataset: Dataset) -
 def join(datasets: dict[str, Dataset], data: ml_collections.ConfigDict) -> Dataset:
     """Labelled data sets as one: label vectors over all of them, and targets to translate to.
 
-    The key `target` is a label vector of the same data set, shuffled on its own, so that over an
-    epoch the targets are a permutation of the labels.
+    The key `target` is a label vector of the same data set, shuffled on its own, so that over an epoch the targets are
+    a permutation of the labels; with `data.references` there are images of it, see `References`.
 
     Args:
       datasets: labelled data sets by the names of `sections(data)`.
@@ -87,10 +123,10 @@ def join(datasets: dict[str, Dataset], data: ml_collections.ConfigDict) -> Datas
     joined = []
     for number, dataset in enumerate(datasets.values()):
         (train,), (test,) = dataset.train, dataset.test
-        targets = Arrays(target=space.place(number, train.labels))
+        vectors, targets = Vectors(train, space, number), Arrays(target=space.place(number, train.labels))
         joined.append(
             Dataset(
-                train=(Vectors(train, space, number), targets),
+                train=(vectors, References(vectors) if field(data, "references") else targets),
                 test=(Vectors(test, space, number),),
                 validation=tuple(Vectors(source, space, number) for source in dataset.validation),
                 about=f"{dataset.about}, labels {', '.join(dataset.labels)}",

@@ -166,4 +166,5 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         grid=(("x", "again"), labels.domains),
         preview=_make_preview(base, own),
         phases=_phases(config.train),
+        learns=lambda ctx: {"G": not _encodes(ctx), "E_z": _encodes(ctx), "E_y": _encodes(ctx)},
     )

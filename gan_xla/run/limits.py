@@ -93,6 +93,8 @@ RULES = {
     "model.projection": WIDTH,
     "model.search_starts": COUNT,
     "model.*.width": WIDTH,
+    "model.*.most": WIDTH,
+    "model.mapping": WIDTH,
     "model.*.fmap_base": WIDTH,
     "model.*.fmap_max": WIDTH,
     "model.*.bottleneck": WIDTH_OR_NONE,

@@ -1,6 +1,6 @@
 """Everything that a run consists of at one moment, and how it begins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -66,6 +66,7 @@ class Optimizer(NamedTuple):
     Attributes:
       transform: gradient transformation of unit step size.
       learning_rate: step -> step size.
+      rates: factors of it for single networks, by name.
       ema_decay: of the exponential moving average of the parameters; 0 keeps none.
       ema_warmup: share of the steps of a phase so far that the average spans at most; 0 for any.
       clip: largest absolute value of a parameter; 0 for any (WGAN, Arjovsky et al. 2017: 0.01).
@@ -73,9 +74,25 @@ class Optimizer(NamedTuple):
 
     transform: optax.GradientTransformation
     learning_rate: Callable[[jax.Array], jax.Array]
+    rates: Mapping[str, float]
     ema_decay: float
     ema_warmup: float
     clip: float
+
+    def applied(self, params: Any, updates: Any, step: jax.Array) -> Any:
+        """The parameters after updates of unit step size.
+
+        Raises:
+          UserError: `rates` names a network that there is not.
+        """
+        rate = self.learning_rate(step)
+        if not self.rates:
+            return optax.apply_updates(params, jax.tree.map(lambda u: -rate * u, updates))
+        if unknown := self.rates.keys() - params.keys():
+            raise UserError(f"optimizer.gen.rates.{min(unknown)}: the networks are {', '.join(params)}")
+        factors = {name: rate * self.rates.get(name, 1.0) for name in params}
+        scaled = {name: jax.tree.map(lambda u, name=name: -factors[name] * u, updates[name]) for name in params}
+        return optax.apply_updates(params, scaled)
 
     def decay(self, steps: jax.Array) -> jax.Array | float:
         """Of the average, after so many `steps` of the phase: it spans 1 + ema_warmup * steps of them to begin with."""
@@ -117,6 +134,7 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
     return Optimizer(
         optax.chain(clip, decay, scale[fields["name"]]()),
         _schedule(fields, steps),
+        dict(fields.get("rates", {})),
         ema_decay,
         fields.get("ema_warmup", 0.0),
         fields.get("clip", 0.0),
@@ -130,7 +148,8 @@ def optimizers(config: ml_collections.ConfigDict, steps: int) -> Pair:
     Schedules: "constant"; "linear" and "cosine": constant until the share `decay_start` of `steps`, then to zero;
     "halving": half of it after every such share; over the first `warmup` steps the rate rises from zero. `config.gen`
     and `config.disc` override fields per player; `grad_clip` is the largest norm of all gradients of a player together,
-    0 for any; `config.gen.ema_decay` is the decay of the generators' moving average, `ema_warmup` how it begins.
+    0 for any; `config.gen.rates` are factors for single networks; `config.gen.ema_decay` is the decay of the
+    generators' moving average, `ema_warmup` how it begins.
 
     Returns:
       Pair of `Optimizer`.

@@ -1,7 +1,7 @@
 """The paired update of generator and discriminator, the same for every method."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,19 +18,29 @@ from gan_xla.run.limits import TURNS
 from gan_xla.run.state import Optimizer, Player, TrainState
 
 
-def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx, constrain) -> Player:
-    """One optimiser step of either player; `constrain`: of its parameters, see `Gan.constrain`, or None."""
+def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx, gan: Gan | None) -> Player:
+    """One optimiser step of either player; `gan`: the method, for the generators."""
     updates, opt_state = optimizer.transform.update(grads, player.opt_state, player.params)
-    rate = optimizer.learning_rate(ctx.step)
-    params = optax.apply_updates(player.params, jax.tree.map(lambda u: -rate * u, updates))
+    params = optimizer.applied(player.params, updates, ctx.step)
     if optimizer.clip:
         params = jax.tree.map(lambda p: jnp.clip(p, -optimizer.clip, optimizer.clip), params)
-    params = constrain(params) if constrain else params
+    params = gan.constrain(params) if gan and gan.constrain else params
     ema = player.ema
     if ema is not None:
         start = ctx.phase.start if ctx.phase else 0
         ema = optax.incremental_update(Net(params, stats), ema, 1 - optimizer.decay(ctx.step - start))
-    return Player(params, stats, opt_state, ema)
+    new = Player(params, stats, opt_state, ema)
+    return _kept(gan.learns(ctx), new, player) if gan and gan.learns else new
+
+
+def _kept(learns: Mapping[str, Array | bool], new: Player, old: Player) -> Player:
+    """`new`, but as `old` what belongs to networks that do not learn, by their names."""
+
+    def leaf(path, a, b):
+        name = next((key.key for key in path if getattr(key, "key", None) in learns), None)
+        return a if name is None else jnp.where(learns[name], a, b)
+
+    return jax.tree_util.tree_map_with_path(leaf, new, old)
 
 
 def _placed(update: Callable) -> Callable:
@@ -62,7 +72,7 @@ class _Result(NamedTuple):
     grads: Tree
 
 
-def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name, constrain=None):
+def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx: Ctx, axis_name, gan=None):
     """(player after one update, logs, whether it was made: not where a loss or gradient is not finite on a device)."""
     loss, grads = result.loss, result.grads
     if axis_name is not None and jax.lax.axis_size(axis_name) > 1:  # over one device it would only copy
@@ -72,7 +82,7 @@ def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx
 
     def update(ok, player, grads, stats, step):
         # What is not finite would poison parameters, moments and averages for good.
-        return _where(ok, _update(player, optimizer, grads, stats, ctx._replace(step=step), constrain), player)
+        return _where(ok, _update(player, optimizer, grads, stats, ctx._replace(step=step), gan), player)
 
     new = _placed(update)(ok, player, grads, result.stats, ctx.step)
     return new, {**result.logs, f"grad_norm/{name}": norm}, ok
@@ -176,7 +186,7 @@ def _play(
         pool, skipped = _where(ok, pool, state.pool), skipped + ~ok
     if "g" in turn:
         result = shown.gen(state.disc if turn == "gd" else disc)
-        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, ctx, axis_name, gan.constrain)
+        gen, gen_logs, ok = _learn("G", gen, optimizer.gen, result, ctx, axis_name, gan)
         logs, skipped = {**logs, **gen_logs}, skipped + ~ok
     return dataclasses.replace(state, gen=gen, disc=disc, pool=pool, skipped=skipped), logs
 
