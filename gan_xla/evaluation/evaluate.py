@@ -175,8 +175,18 @@ def table(results: Mapping[str, Found]) -> str:
     cells += [[*first, *(_cell(part.get(metric)) for metric in titles)] for first, part in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     text = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
-    missing = dict.fromkeys(f"no {x.metric} of {name}: {x.reason}" for _, name, xs in lines for x in xs if x.reason)
-    return "\n".join([*text, "", *(f"{metric}: {title}" for metric, title in titles.items()), *missing])
+    return "\n".join([*text, "", *(f"{metric}: {title}" for metric, title in titles.items()), *_missing(lines)])
+
+
+def _missing(lines: Sequence[tuple[str, str, Sequence[Number]]]) -> list[str]:
+    """A line for each reason why numbers are missing, with their names."""
+    found: dict[str, tuple[dict, dict]] = {}
+    for _, name, numbers in lines:
+        for x in numbers:
+            if x.reason:
+                metrics, cases = found.setdefault(x.reason, ({}, {}))
+                metrics[x.metric], cases[name] = None, None
+    return [f"no {', '.join(metrics)} of {', '.join(cases)}: {reason}" for reason, (metrics, cases) in found.items()]
 
 
 def _suffix(metric: str) -> str:

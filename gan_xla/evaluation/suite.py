@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
@@ -52,6 +52,10 @@ class Number(NamedTuple):
     reason: str | None = None
 
 
+def _loaded(network: str | Features, path: epath.PathLike | None) -> Features:
+    return features.load(network, path) if isinstance(network, str) else network
+
+
 class Suite:
     """The measures of a method on test data; they can be taken of one model after another.
 
@@ -68,11 +72,12 @@ class Suite:
       num, most, given, seed: as `gan_xla.evaluation.cases.of`.
       cache: directory that keeps real images' features, or None.
     Raises:
-      UserError: metrics that do not fit this method, missing weights, or no test images.
+      UserError: metrics that do not fit this method, missing weights of those that are named, or no test images.
 
     Attributes:
       fitting: the names of all measures that fit.
       metrics: of those that are taken.
+      missing: what those that cannot be taken for want of weights lack, by name; they are reported without a value.
     """
 
     def __init__(
@@ -97,13 +102,24 @@ class Suite:
         self.metrics = self._choose(metrics, first)
         self._strict, self._seed, self._warned = metrics is not None, seed, False
         self._check_counts()
-        self._features = self._remembered = None
-        if any("network" in MEASURES[name].made for name in self.metrics):
-            self._features = features.load(network, path) if isinstance(network, str) else network
-            self._remembered = Remembered(self._features, cache)
-        if "lpips" in self.metrics:
-            weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
+        self.missing, self._asked_network = {}, network if isinstance(network, str) else network.name
+        self._features = self._need("network", lambda: _loaded(network, path))
+        self._remembered = self._features and Remembered(self._features, cache)
+        self._need("lpips", lambda: weights.packaged(stlpips.PACKAGE, stlpips.FILE))
         self._known, self._judges, self._facing = {}, {}, {}
+
+    def _need(self, reader: str, load: Callable[[], Any]) -> Any:
+        """What a reader of the measures needs; None where none has it, or where it is missing and nobody asked for it.
+
+        Said now, not when much was measured.
+        """
+        users = [name for name in self.metrics if reader in MEASURES[name].made]
+        try:
+            return load() if users else None
+        except weights.Missing as error:
+            if self._strict:
+                raise
+            self.missing |= dict.fromkeys(users, str(error))
 
     def _check_counts(self) -> None:
         """Says now that a metric which was asked for has too few images, not when a run has trained."""
@@ -146,7 +162,8 @@ class Suite:
         Raises:
           UserError: a metric that was asked for by name has too few images, or images that it cannot take.
         """
-        reals = {name for metric in self.metrics for name in MEASURES[metric].real} - {"pixels"}
+        taken = [name for name in self.metrics if name not in self.missing]
+        reals = {name for metric in taken for name in MEASURES[metric].real} - {"pixels"}
         total = sum(
             case.count + (len(case.real) if reals and case.name not in self._known else 0) for case in self._cases
         )
@@ -166,14 +183,15 @@ class Suite:
             self._remembered.save()
 
     def _numbers(self, case: Case, model: Model, bar: tqdm) -> list[Number]:
-        chosen = [name for name in self.metrics if name in case.metrics]
+        fitting = [name for name in self.metrics if name in case.metrics]
+        chosen = [name for name in fitting if name not in self.missing]
         judge = self._judge(case.labelled, bar) if "asked" in chosen else None
         facing = self._facer(case.key, bar) if "azimuth" in chosen else None
         real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, facing, bar)
         sigma = self._config.data.get("spread", gmm.SIGMA)
         seen = Seen(made, real, judge and judge.accuracy, facing and facing.error, case.key, sigma, self._seed)
         self._warn(case, "fd" in chosen, bar)
-        return [number for name in chosen for number in self._value(name, case, seen)]
+        return [number for name in fitting for number in self._value(name, case, seen)]
 
     def _warn(self, case: Case, distance: bool, bar: tqdm) -> None:
         fewest = min(case.count, len(case.real))
@@ -189,12 +207,14 @@ class Suite:
         count, real = case.count, len(case.real) if measure.real else 0
         if "pixels" in measure.made:
             count = real = self._held(case)
-        network = self.network if "network" in measure.made else None
+        network = (self.network or self._asked_network) if "network" in measure.made else None
 
         def number(metric, value, error=None, reason=None):
             title = measures.title(metric, network)
             return Number(metric, title, value, error, count, real, self._seed, network, reason)
 
+        if name in self.missing:
+            return [number(name, None, reason=self.missing[name])]
         try:
             values = measure.values(seen)
         except UserError as failure:
