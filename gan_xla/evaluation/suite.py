@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -18,6 +18,7 @@ from gan_xla.evaluation import cases, features, judges, measures, readers
 from gan_xla.evaluation.cases import Case
 from gan_xla.evaluation.features import Features, stlpips, weights
 from gan_xla.evaluation.measures import MEASURES, Seen
+from gan_xla.evaluation.numbers import Found, Number
 from gan_xla.evaluation.remembered import Remembered
 from gan_xla.inference.model import Model
 
@@ -27,29 +28,8 @@ HELD = 2**28  # bytes of the pixels that some measures need all at once
 _log = logging.getLogger(__name__)
 
 
-class Number(NamedTuple):
-    """One result.
-
-    Attributes:
-      metric: short name, such as "fd" or "precision".
-      name: in print, with the feature network, such as "FD (EfficientNet-Lite0)".
-      value: None where it could not be measured.
-      error: standard error, or None; of the mean over images, or as the measure says.
-      images, real: how many were made, and how many real ones there were to compare with.
-      seed: of noise and other draws.
-      features: the feature network, where it was used.
-      reason: why there is no value.
-    """
-
-    metric: str
-    name: str
-    value: float | None
-    error: float | None
-    images: int
-    real: int
-    seed: int
-    features: str | None = None
-    reason: str | None = None
+def _finite(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None
 
 
 def _loaded(network: str | Features, path: epath.PathLike | None) -> Features:
@@ -153,7 +133,7 @@ class Suite:
         """The feature network's name, where one is used."""
         return self._features and self._features.name
 
-    def measure(self, model: Model, quiet: bool = False) -> dict[str, list[Number]]:
+    def measure(self, model: Model, quiet: bool = False) -> Found:
         """All numbers, by direction or domain or "samples".
 
         Args:
@@ -209,24 +189,20 @@ class Suite:
             count = real = self._held(case)
         network = (self.network or self._asked_network) if "network" in measure.made else None
 
-        def number(metric, value, error=None, reason=None):
+        def number(metric, estimate=None, reason=None):
             title = measures.title(metric, network)
-            return Number(metric, title, value, error, count, real, self._seed, network, reason)
+            value, error = (_finite(x) for x in estimate[:2]) if estimate else (None, None)
+            reason = f"it is {estimate.value}" if estimate and value is None else reason
+            return Number(metric, title, value, error, count, real, self._seed, network, reason, estimate)
 
         if name in self.missing:
-            return [number(name, None, reason=self.missing[name])]
+            return [number(name, reason=self.missing[name])]
         try:
-            values = measure.values(seen)
+            return [number(metric, estimate) for metric, estimate in measure.values(seen).items()]
         except UserError as failure:
             if self._strict:
                 raise UserError(f"--metrics={name}, {case.name}: {failure}") from failure
-            return [number(name, None, reason=str(failure))]
-        numbers = []
-        for metric, found in values.items():
-            pair = found if isinstance(found, tuple) else (found, None)
-            value, error = (float(x) if x is not None and np.isfinite(x) else None for x in pair)
-            numbers.append(number(metric, value, error, f"it is {pair[0]}" if value is None else None))
-        return numbers
+            return [number(name, reason=str(failure))]
 
     def _made(self, case: Case, model: Model, chosen: Sequence[str], judge, facing, bar: tqdm):
         """Columns of what the model makes."""
