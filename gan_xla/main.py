@@ -98,6 +98,7 @@ FLAGS = (
     (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
     (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to be counted."),
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
+    (_bool, "per_image", False, "evaluate: write the scores of every image to per_image-STEP.csv in the run, too."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),
     (_enum, "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network."),
     (_text, "features_path", None, "evaluate: file of its weights. Default: the published ones."),
@@ -234,6 +235,7 @@ def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
         features_path=values.features_path,
         seed=values.seed,
         overwrite=values.overwrite,
+        each=values.per_image,
     )
 
 

@@ -13,10 +13,10 @@ from test_main import _command
 
 import gan_xla
 from gan_xla import data, images
-from gan_xla.data.dataset import Arrays, Dataset
+from gan_xla.data.dataset import Arrays, Dataset, names
 from gan_xla.data.sources import builtin, gmm
 from gan_xla.errors import UserError
-from gan_xla.evaluation import features, judges, measures
+from gan_xla.evaluation import features, judges, measures, per_image
 from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.evaluation.features import Features, efficientnet, stlpips
 from gan_xla.evaluation.judges import azimuth
@@ -235,6 +235,43 @@ def test_domains_of_several_data_sets_are_each_measured_on_their_own_images(tmp_
     found = suite.measure(gan_xla.load(_save(tmp_path, config)), quiet=True)
     assert list(found) == ["chairs", "cars", "front", "back"]
     assert all((x.images, x.value is None) == (3, False) for numbers in found.values() for x in numbers)
+
+
+def test_the_scores_of_every_image_are_written_by_their_names(run, tmp_path, capsys):
+    flags = ["main", "--mode=evaluate", f"--workdir={run}", "--per_image", "--metrics=cycle,sharpness"]
+    assert main([*flags, "--num=5"]) == 0
+    assert f"{run}/per_image-2.csv" in capsys.readouterr().out
+    rows = per_image.read(run, 2)
+    found = json.loads((run / "evaluation.json").read_text())["2"]
+    views = builtin.views("chairs2cars", "test", 16)
+    places = np.linspace(0, len(views["x_A"]) - 1, 5).astype(int)
+    first = [row for row in rows if row["case"] == "AtoB"]
+    assert [row["image"] for row in first] == [views["name_A"][place] for place in places]
+    assert first[1]["image"].startswith("chairs ") and " at " in first[1]["image"]
+    model = gan_xla.load(run)
+    x = views["x_A"][places]
+    cycle = similarity.l1(model.translate(model.translate(x, "AtoB"), "BtoA"), x)
+    np.testing.assert_allclose([float(row["cycle"]) for row in first], cycle, rtol=1e-3)
+    for case in ("AtoB", "BtoA"):
+        for record in found[case].values():
+            column = [float(row[record["metric"]]) for row in rows if row["case"] == case]
+            assert np.mean(column) == pytest.approx(record["value"], rel=1e-5)
+    _write(tmp_path / "photos", np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8))
+    assert main([*flags, f"--input={tmp_path}/photos"]) == 0
+    again = per_image.read(run, 2)
+    assert again[: len(rows)] == rows and [row["image"] for row in again[len(rows) :]] == ["00.png", "01.png"]
+    per_image.path(run, 2).write_text("a,b\n1,2\n")
+    assert "per_image-2.csv: is damaged" in _error(capsys, *flags[2:], "--num=5")
+
+
+def test_images_of_classes_and_pairs_have_the_names_of_their_files(tmp_path, classes):
+    run = _save(tmp_path / "run", _config("stargan", ("dg",), **classes))
+    config = settings.read(run)
+    (source,) = data.load(config.data).test
+    known = names(source)
+    assert known[:6] == [*(f"red/{n:02d}.png" for n in range(5)), "red/grey.png"] and len(known) == 16
+    suite = Suite(config, data.load(config.data), metrics=["sharpness"])
+    assert suite.names["red"] == tuple(name for name in known if not name.startswith("red"))
 
 
 def test_the_users_images_take_the_place_of_test_images(tmp_path, run, classes, capsys):

@@ -9,8 +9,8 @@ from etils import epath
 import gan_xla
 from gan_xla import data, gans
 from gan_xla.errors import UserError
-from gan_xla.evaluation import heldout, numbers
-from gan_xla.evaluation.numbers import Found
+from gan_xla.evaluation import heldout, per_image
+from gan_xla.evaluation.numbers import Found, recorded, table
 from gan_xla.evaluation.suite import Suite
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -29,6 +29,7 @@ def evaluate(
     features_path: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    each: bool = False,
 ) -> dict[str, dict[str, dict[str, dict]]]:
     """Measures a run on the test images of its data, prints a table and adds the numbers to evaluation.json there.
 
@@ -47,6 +48,7 @@ def evaluate(
       features_path: file of its weights, in the place of the usual one.
       seed: of noise and other draws.
       overwrite: whether numbers take the place of those of another seed or number of images.
+      each: whether the scores of every image are written to per_image-STEP.csv there, too.
     Returns:
       {step: {direction, domain or "samples": {name: record}}}, the part of evaluation.json that is new; a record has
       `value` (None with a `reason` where it could not be measured), `metric`, `images` and `seed`, and where there
@@ -65,17 +67,19 @@ def evaluate(
         config, dataset, metrics=metrics, network=features, path=features_path, num=num, seed=seed,
         cache=root / "cache", **options,
     )  # fmt: skip
-    results = {}
+    results, files, of = {}, [], f" of {input}" if input else ""
     for step in steps:
         model = gan_xla.load(workdir, step)
-        found = suite.measure(model)
-        results[str(model.step)] = {f"{name} of {input}" if input else name: x for name, x in found.items()}
+        found = results[str(model.step)] = {f"{name}{of}": x for name, x in suite.measure(model).items()}
         if not overwrite and (kept := _kept(root, results)):
-            print(numbers.table(results))
+            print(table(results))
             raise UserError(f"{root / FILE}: {kept}; nothing was replaced; --overwrite does it")
         _write(root, results, suite)
-    print(f"{dataset.about}{suite.shown}\n\n{numbers.table(results)}\n\nin {root / FILE}")
-    return numbers.records(results)
+        if each:
+            names = {f"{name}{of}": known for name, known in suite.names.items()}
+            files.append(per_image.write(root, str(model.step), found, names))
+    print(f"{dataset.about}{suite.shown}\n\n{table(results)}\n\nin {', '.join(map(str, (root / FILE, *files)))}")
+    return recorded(results)
 
 
 def _steps(workdir: epath.PathLike, checkpoint: str | int) -> list[str | int]:
@@ -108,7 +112,7 @@ def read(path: epath.Path) -> dict:
 def _kept(root: epath.Path, results: Mapping[str, Found]) -> str:
     """The first number that is there already, of another seed or number of images, in words, or ""."""
     known = read(root / FILE)
-    for step, found in numbers.records(results).items():
+    for step, found in recorded(results).items():
         for case, records in found.items():
             for title, record in records.items():
                 old = known.get(step, {}).get(case, {}).get(title)
@@ -122,7 +126,7 @@ def _kept(root: epath.Path, results: Mapping[str, Found]) -> str:
 def _write(root: epath.Path, results: Mapping[str, Found], suite: Suite) -> None:
     """Puts the numbers beside those that are there already, whole or not at all."""
     path, known = root / FILE, read(root / FILE)
-    for step, found in numbers.records(results).items():
+    for step, found in recorded(results).items():
         for name, records in found.items():
             before = known.setdefault(step, {}).get(name, {})
             known[step][name] = {title: x for title, x in before.items() if x["value"] is not None} | records

@@ -45,7 +45,7 @@ class Number(NamedTuple):
 Found = dict[str, list[Number]]  # by direction, domain or "samples"
 
 
-def records(results: Mapping[str, Found]) -> dict[str, dict[str, dict[str, dict]]]:
+def recorded(results: Mapping[str, Found]) -> dict[str, dict[str, dict[str, dict]]]:
     """{step: {direction, domain or "samples": {name: record}}}, as evaluation.json has it."""
     return {
         step: {name: {number.name: number.record for number in numbers} for name, numbers in found.items()}

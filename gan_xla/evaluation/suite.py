@@ -129,6 +129,11 @@ class Suite:
         return "".join(f"\n{line}" for line in dict.fromkeys(case.shown() for case in self._cases) if line)
 
     @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What the images are called that are made, by direction or domain or "samples"."""
+        return {case.name: case.names for case in self._cases}
+
+    @property
     def network(self) -> str | None:
         """The feature network's name, where one is used."""
         return self._features and self._features.name
