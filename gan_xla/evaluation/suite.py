@@ -51,6 +51,7 @@ class Suite:
       path: file of its weights, in the place of the usual one.
       num, most, given, seed: as `gan_xla.evaluation.cases.of`.
       cache: directory that keeps real images' features, or None.
+      like: a suite of the same data, network and seed, whose judges and features are taken.
     Raises:
       UserError: metrics that do not fit this method, missing weights of those that are named, or no test images.
 
@@ -74,6 +75,7 @@ class Suite:
         given: Mapping[str, Source] | None = None,
         seed: int = 0,
         cache: epath.PathLike | None = None,
+        like: "Suite | None" = None,
     ):
         self._config, self._dataset, self._gan = config, dataset, gans.build(config)
         self._cases = cases.of(self._gan, config, dataset, num=num, most=most, given=given, seed=seed)
@@ -83,10 +85,11 @@ class Suite:
         self._strict, self._seed, self._warned = metrics is not None, seed, False
         self._check_counts()
         self.missing, self._asked_network = {}, network if isinstance(network, str) else network.name
-        self._features = self._need("network", lambda: _loaded(network, path))
-        self._remembered = self._features and Remembered(self._features, cache)
+        known = like and like._features
+        self._features = self._need("network", lambda: known or _loaded(network, path))
+        self._remembered = like._remembered if known else self._features and Remembered(self._features, cache)
         self._need("lpips", lambda: weights.packaged(stlpips.PACKAGE, stlpips.FILE))
-        self._known, self._judges, self._facing = {}, {}, {}
+        self._known, self._judges, self._facing = {}, *((like._judges, like._facing) if like else ({}, {}))
 
     def _need(self, reader: str, load: Callable[[], Any]) -> Any:
         """What a reader of the measures needs; None where none has it, or where it is missing and nobody asked for it.

@@ -116,7 +116,9 @@ def paired(a: Estimate, b: Estimate, seed: int = 0) -> Difference:
     value = a.value - b.value
     if a.scores and b.scores:
         error = _squared_error(a.made - b.made) ** 0.5
-        if np.isfinite(error) and error:
+        if error == 0:
+            return Difference(value, error, float(value == 0), "images exchanged")
+        if np.isfinite(error):
             draws = np.random.default_rng(seed)
             found = stats.permutation_test(
                 (a.made, b.made), _mean_difference, permutation_type="samples", vectorized=True, batch=500, rng=draws
