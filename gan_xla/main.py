@@ -151,7 +151,7 @@ def _parse(argv: list[str]) -> tuple[flags.FlagValues, str | None]:
         at = argv.index("--config")
         argv = [*argv[:at], f"--config={argv[at + 1]}", *argv[at + 2 :]]
     spec = next((arg.split("=", 1)[1] for arg in argv if arg.startswith("--config=")), None)
-    argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in argv]
+    argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in settings.renamed(argv)]
     return settings.parse(_define(argv), argv), spec
 
 

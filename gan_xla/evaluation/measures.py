@@ -224,6 +224,13 @@ MEASURES = {
     "modes": Measure(("points",), (), _modes),
 }
 
+# The measures of several numbers, by these.
+MEASURED_BY = {
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), "prdc"),
+    **dict.fromkeys(("pixel_accuracy", "class_accuracy", "miou"), "classes"),
+    "high_quality": "modes",
+}
+
 # What the numbers are called in print; {} is the feature network.
 NAMES = {
     "fd": "FD ({})",

@@ -50,6 +50,7 @@ class Suite:
       network: a feature network, or its name; its weights are only needed if a measure needs them.
       path: file of its weights, in the place of the usual one.
       num, most, given, seed: as `gan_xla.evaluation.cases.of`.
+      only: the direction, domain or "samples" to measure; "" for all.
       cache: directory that keeps real images' features, or None.
       like: a suite of the same data, network and seed, whose judges and features are taken.
     Raises:
@@ -74,11 +75,15 @@ class Suite:
         most: int = MOST,
         given: Mapping[str, Source] | None = None,
         seed: int = 0,
+        only: str = "",
         cache: epath.PathLike | None = None,
         like: "Suite | None" = None,
     ):
         self._config, self._dataset, self._gan = config, dataset, gans.build(config)
         self._cases = cases.of(self._gan, config, dataset, num=num, most=most, given=given, seed=seed)
+        if only and only not in (known := [case.name for case in self._cases]):
+            raise UserError(f"direction={only!r}: this run has {', '.join(known)}")
+        self._cases = [case for case in self._cases if only in ("", case.name)]
         offered = {name for case in self._cases for name in case.metrics}
         self.fitting = tuple(name for name in MEASURES if name in offered)
         self.metrics = self._choose(metrics, first)
