@@ -38,7 +38,7 @@ setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.11.20",
         "pillow>=10.1",
-        "scipy",
+        "scipy>=1.15",
         "tensorboard>=2.19",
         "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.9",

@@ -96,8 +96,8 @@ DATA = dict(
     balance=Of("gan cgan icgan pggan stargan", False, starganv2=True),
     max_pixels=178_956_970,  # of an image; larger ones are not decoded, lest they fill the memory
     background=(255, 255, 255),  # behind transparent pixels and in padding: red, green, blue from 0 to 255
-    # Share of the training images that are held out for train.score, where the data have no split or directory val;
-    # 0: it sees the test images. None: 0.05 with evaluate_every, else 0; a run keeps what it began with.
+    # Share of the training images that are held out for evaluators of the split val, where the data have no split or
+    # directory val; 0: these see the test images. None: 0.05 where there are any, else 0; a run keeps its own.
     validation=float,
     max_unreadable=10,  # images that may be skipped because they cannot be read
     on_device=False,  # keep all training images on each device
@@ -293,11 +293,8 @@ TRAIN = dict(
     pool=Of("cyclegan simgan bigan", ""),
     checkpoint_every=1000,  # steps; the newest three checkpoints stay
     keep_every=0,  # steps; these checkpoints stay too; 0 for none
-    evaluate_every=0,  # steps; measure the run, and keep its best checkpoint; 0 for never
-    # What tells the best: modes, psnr, ssim, ms_ssim, inception_score, asked, l1, l2, lpips, kid, fd, swd, azimuth (of
-    # built-in pairs); "" for the first of modes, l1, kid that the run has.
-    score="",
-    patience=0,  # scores in a row without a better one after which the run stops; 0: never
+    best="score",  # the evaluator of `eval` that tells the best checkpoint, which is kept; "" for none
+    patience=0,  # numbers of that one in a row without a better one after which the run stops; 0: never
     sample_every=500,  # steps; pictures
     log_every=20,  # steps; metrics.jsonl and TensorBoard
     wandb="",  # project of Weights & Biases that is told too (the extra wandb; WANDB_MODE=offline); "": none
@@ -308,6 +305,20 @@ TRAIN = dict(
     accumulate=1,  # parts of a batch whose gradients are taken one after the other, for less memory
     nonfinite="stop",  # when a loss or gradient is not finite: stop, skip (the update), rollback (to a checkpoint)
     max_rollbacks=3,  # rollbacks before the run stops
+)
+
+# What measures a run while it trains: `eval.NAME`, as many as you like, each under a name of its own.
+EVALUATOR = dict(
+    # modes, psnr, ssim, ms_ssim, inception_score, asked, l1, lpips, kid, fd, swd, precision, recall, azimuth (of
+    # built-in pairs) or another number of --mode=evaluate; "" for the first of modes, l1, kid that the run has.
+    type="",
+    every=0,  # steps from one number to the next, and the last step; 0 for never
+    split="val",  # val: images that are held out for this (data.validation), or test
+    images=256,  # the most of each direction or domain
+    direction="",  # the direction or domain alone, AtoB and so on; "" for the mean of all
+    better="",  # which numbers are: lower, higher; "" as is known of the type
+    features="efficientnet",  # the feature network, where the type needs one, as --features
+    features_path="",  # file of its weights; "" for the published ones
 )
 
 GROWTH = dict(
@@ -329,6 +340,7 @@ FIELDS = dict(
     loss=LOSS,
     optimizer=OPTIMIZER,
     train=TRAIN,
+    eval=dict(score=EVALUATOR),
 )
 
 # What the `tiny` variants share: the smallest run that shows that a method works. Recipes add their networks' sizes.

@@ -40,7 +40,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 augment=("shift", "cutout"),
             ),
             optimizer=dict(learning_rate=4e-4, schedule="linear", gen=dict(ema_decay=0.999, ema_warmup=0.05)),
-            train=dict(steps=3000, batch_size=32, checkpoint_every=500, evaluate_every=3000, score="azimuth"),
+            train=dict(steps=3000, batch_size=32, checkpoint_every=500),
+            eval=dict(score=dict(type="azimuth", every=3000)),
         ),
         tiny=dict(model=dict(generator=dict(width=4), discriminator=dict(width=4))),
     )

@@ -69,7 +69,7 @@ FORMER_QUICK = {
     "optimizer.gen.ema_warmup": 0.0,
     "train.batch_size": 16,
 }
-UNSCORED = {"train.evaluate_every": 0}  # experiments measure for themselves
+UNSCORED = {"eval.score.every": 0}  # experiments measure for themselves
 JUDGES = {"classifier": 1500, "regressor": 800}  # training steps of a judge of real images
 
 

@@ -10,6 +10,7 @@ Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
 Measure a trained run of any method on the test images of its data:
   python -m gan_xla.main --mode=evaluate --workdir=runs/discogan-quick
+  python -m gan_xla.main --mode=evaluate --compare=runs/one,runs/two
 Look at a run, at runs side by side, or at pictures of them without knowing whose they are:
   python -m gan_xla.main --mode=report --workdir=runs/discogan-quick
   python -m gan_xla.main --mode=report --compare=runs/one,runs/two --output=comparison.html
@@ -60,7 +61,7 @@ FLAGS = (
         "output",
         None,
         "translate, sample: directory for the results. export: file or directory to make. report: the page's file; "
-        "default: report.html in the run's directory.",
+        "default: report.html in the run's directory. evaluate --compare: a JSON file, too.",
     ),
     (_bool, "overwrite", False, "translate, sample, evaluate, report: replace what is there already and differs."),
     (
@@ -103,10 +104,17 @@ FLAGS = (
     (_whole, "num", 16, "sample, evaluate: number of images. evaluate: default as many as for testing.", 1),
     (_text, "labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order."),
     (_whole, "interpolate", 0, "sample: images of each row on the way from one noise to another."),
-    (_text, "compare", None, "report: RUN,RUN[,...] to show side by side."),
+    (
+        _text,
+        "compare",
+        None,
+        "report: RUN,RUN[,...] to show side by side. evaluate: RUN,RUN; is the difference more than noise? Either may "
+        "be several, 'runs/a-seed*'.",
+    ),
     (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
     (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to be counted."),
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
+    (_bool, "per_image", False, "evaluate: write the scores of every image to per_image-STEP.csv in the run, too."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),
     (_enum, "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network."),
     (_text, "features_path", None, "evaluate: file of its weights. Default: the published ones."),
@@ -152,7 +160,7 @@ def _parse(argv: list[str]) -> tuple[flags.FlagValues, str | None]:
         at = argv.index("--config")
         argv = [*argv[:at], f"--config={argv[at + 1]}", *argv[at + 2 :]]
     spec = next((arg.split("=", 1)[1] for arg in argv if arg.startswith("--config=")), None)
-    argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in argv]
+    argv = [f"--config={settings.find(spec)}" if arg == f"--config={spec}" else arg for arg in settings.renamed(argv)]
     return settings.parse(_define(argv), argv), spec
 
 
@@ -233,18 +241,23 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
 
 
 def _evaluate(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.evaluation.compare import compare
     from gan_xla.evaluation.evaluate import evaluate
 
+    metrics = values.metrics.split(",") if values.metrics else None
+    options = {"features": values.features, "features_path": values.features_path, "seed": values.seed}
+    options["num"] = values.num if values["num"].present else None
+    if values.compare:
+        compare(values.compare.split(","), values.checkpoint, metrics, values.output, **options)
+        return
     evaluate(
         _workdir(values, spec),
         values.checkpoint,
-        values.metrics.split(",") if values.metrics else None,
+        metrics,
         values.input,
-        num=values.num if values["num"].present else None,
-        features=values.features,
-        features_path=values.features_path,
-        seed=values.seed,
+        **options,
         overwrite=values.overwrite,
+        each=values.per_image,
     )
 
 

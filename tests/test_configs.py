@@ -80,6 +80,8 @@ SINCE = {
     "optimizer.gen.rates": {},
     "train.pool": "",
     "train.patience": 0,
+    "train.best": "score",
+    **{f"eval.score.{name}": value for name, value in base.EVALUATOR.items()},
     "train.wandb": "",
     "optimizer.decay_start": 0.5,
     "optimizer.warmup": 0,
@@ -98,8 +100,8 @@ _QUICK = {
     "loss.augment": ["shift", "cutout"],
     "optimizer.gen.ema_decay": 0.999,
     "train.batch_size": 32,
-    "train.evaluate_every": 3000,
-    "train.score": "azimuth",
+    "eval.score.every": 3000,
+    "eval.score.type": "azimuth",
     "train.steps": 3000,
     # Younger than the record.
     "data.azimuths": [-75, 75],
@@ -128,6 +130,7 @@ def _leaves(tree, prefix=""):
 @pytest.mark.parametrize("spec", BEFORE)
 def test_a_config_resolves_to_what_it_was(spec):
     before, changed = dict(_leaves(BEFORE[spec])), CHANGED.get(spec, {})
+    before = {compat.FIELDS.get(name, name): value for name, value in before.items()}
     before |= {name: value for name, value in changed.items() if name in before}
     for side in compat.SIDES:
         before[f"model.{side}.net"] = compat.NETS.get(before[f"model.{side}.net"], before[f"model.{side}.net"])

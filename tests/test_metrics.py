@@ -133,7 +133,7 @@ def brute_mmd2(x, y):
 
 def test_kernel_distance_equals_its_definition_and_its_jackknife(draws, small_blocks):
     x, y = mixed(draws, 23), mixed(draws, 17) + 0.3
-    value, error = kernel.mmd2(x, y)
+    value, error = kernel.mmd2(x, y)[:2]
     assert value == pytest.approx(brute_mmd2(x, y), rel=1e-9)
     left_out = [
         [brute_mmd2(np.delete(x, i, 0), y) for i in range(23)],
@@ -144,7 +144,7 @@ def test_kernel_distance_equals_its_definition_and_its_jackknife(draws, small_bl
 
 def test_kernel_distance_is_unbiased_and_its_error_is_that_of_new_images(draws):
     for shift in (0, 0.7):
-        found = [kernel.mmd2(draws.normal(size=(30, 4)), draws.normal(size=(40, 4)) + shift) for _ in range(150)]
+        found = [kernel.mmd2(draws.normal(size=(30, 4)), draws.normal(size=(40, 4)) + shift)[:2] for _ in range(150)]
         values, errors = np.transpose(found)
         assert np.median(errors) == pytest.approx(values.std(), rel=0.5)
         if not shift:

@@ -13,8 +13,9 @@ from scipy.stats import binomtest
 from test_inference import _save
 from test_main import _command
 
-from gan_xla import images, report
+from gan_xla import data, images, report
 from gan_xla.errors import UserError
+from gan_xla.evaluation import per_image
 from gan_xla.main import main
 from gan_xla.report import curves, page, pictures, trials
 from gan_xla.report import run as runs
@@ -406,3 +407,31 @@ def test_a_missing_library_is_named(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(UserError, match="pip install jinja2"):
         page.render("report", "report")
+
+
+def test_a_report_shows_the_worst_and_the_best_images_with_their_errors(tmp_path):
+    workdir = _save(tmp_path / "run", _config("pix2pix", size=32, name="edges2objects"))
+    assert main(["main", "--mode=evaluate", f"--workdir={workdir}", "--per_image", "--metrics=l1,sharpness"]) == 0
+    rows = per_image.read(workdir, 2)
+    order = sorted(rows, key=lambda row: float(row["l1"]))
+    run = runs.read(workdir)
+    *_, table = pictures.made(run)[1]
+    assert table.title == f"AtoB, worst and best of {len(rows)} by L1 to the truth, of 255"
+    assert table.columns == ["input", "translation", "truth", "error"]
+    assert [label.partition(":")[0] for label in table.labels] == ["worst"] * 4 + ["best"] * 4
+    assert table.labels[0] == f"worst: {order[-1]['image']}, {float(order[-1]['l1']):.4g}"
+    assert table.labels[-1] == f"best: {order[0]['image']}, {float(order[0]['l1']):.4g}"
+    source = data.load(run.config.data).test[0].read(np.array([int(order[-1]["number"])]))
+    assert table.rows[0][0] == pictures.uri(source["x_A"][0]) and table.rows[0][2] == pictures.uri(source["x_B"][0])
+    text = report.write(workdir).read_text()
+    assert text.count("worst: ") == 4 and text.count("best: ") == 4
+    per_image.path(workdir, 2).write_text(per_image.path(workdir, 2).read_text().replace(order[0]["image"], "gone"))
+    assert len(pictures.made(run)[1]) == 1, "the scores are of other images"
+
+
+def test_the_map_of_errors_is_black_where_images_are_equal_and_pale_where_they_are_far_apart():
+    x = np.zeros((1, 2, 2, 3), np.uint8)
+    truth = x.copy()
+    truth[0, 0, 1], truth[0, 1] = 255, 30
+    found = pictures.error_map(x, truth).astype(int).sum(axis=-1)[0]
+    assert found[0, 0] < 10 < found[1, 0] == found[1, 1] < found[0, 1] and found[0, 1] > 600

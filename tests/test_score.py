@@ -10,7 +10,11 @@ import gan_xla
 from gan_xla import data, images
 from gan_xla.errors import UserError
 from gan_xla.evaluation.evaluate import evaluate
+from gan_xla.evaluation.suite import Suite
 from gan_xla.main import main
+from gan_xla.report import curves
+from gan_xla.report import run as report
+from gan_xla.run import changes, settings
 from gan_xla.run.checkpoint import Checkpoints
 from gan_xla.training.score import Scorer
 
@@ -18,8 +22,12 @@ TREE = {"w": np.zeros(3, np.float32)}
 
 
 def _train(workdir, steps: int, *fields: str) -> int:
-    train = dict(steps=steps, batch_size=16, steps_per_call=1, checkpoint_every=2, log_every=1, evaluate_every=4)
-    fields = (*(f"--config.train.{name}={value}" for name, value in train.items()), *fields)
+    train = dict(steps=steps, batch_size=16, steps_per_call=1, checkpoint_every=2, log_every=1)
+    fields = (
+        *(f"--config.train.{name}={value}" for name, value in train.items()),
+        "--config.eval.score.every=4",
+        *fields,
+    )
     return main(["main", "--config=toy_gmm", *fields, f"--workdir={workdir}"])
 
 
@@ -54,8 +62,8 @@ def test_a_run_whose_scores_get_no_better_stops_and_stays_stopped_until_it_may_b
     assert _train(tmp_path, 100, flags[0], "--config.train.patience=3") == 0
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.best() == 4 and checkpoints.latest() == 16
-    assert _train(tmp_path / "other", 8, *flags, "--config.train.evaluate_every=0") == 2
-    assert "train.patience=2: needs train.evaluate_every" in capsys.readouterr().err
+    assert _train(tmp_path / "other", 8, *flags, "--config.eval.score.every=0") == 2
+    assert "train.patience=2: needs eval.score.every" in capsys.readouterr().err
 
 
 def test_the_lowest_score_is_the_best_and_of_equal_ones_the_first(tmp_path):
@@ -94,7 +102,7 @@ def test_azimuths_are_said_in_words():
     config = configure("discogan", ("dg",), 16)
     with config.unlocked():
         config.data.update(source="builtin", name="chairs2faces", path="", load_size=16)
-        config.train.update(score="azimuth", evaluate_every=2)
+        config.eval.score.update(type="azimuth", every=2)
     scorer = Scorer(config, data.load(config.data))
     found = {"azimuth": 23.4, "azimuth_turned": 20.0, "azimuth_mirrored": 81.0}
     found |= {"azimuth_chance": 54.8, "azimuth_real": 7.1}
@@ -108,12 +116,16 @@ def test_azimuths_are_said_in_words():
 @pytest.mark.parametrize(
     "score, message",
     [
-        ("beauty", "train.score='beauty' must be one of modes"),
-        ("psnr", "train.score='psnr', every 4 steps: --metrics=psnr: needs"),
+        ("type=beauty", "eval.score.type='beauty' must be one of modes"),
+        ("type=psnr", "eval.score.type='psnr', every 4 steps: --metrics=psnr: needs"),
+        ("direction=CtoD", "eval.score.type='', every 4 steps: direction='CtoD': this run has AtoB, BtoA"),
+        ("split=test", "the best checkpoint is not chosen on test images; set eval.score.split=val"),
+        ("split=all", "eval.score.split='all' must be val or test"),
+        ("better=more", "eval.score.better='more' must be lower or higher"),
     ],
 )
 def test_a_score_that_a_run_cannot_have_is_refused_before_anything_is_written(score, message, tmp_path, capsys):
-    assert _train(tmp_path / "run", 4, f"--config.train.score={score}") == 2
+    assert _train(tmp_path / "run", 4, f"--config.eval.score.{score}") == 2
     assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
@@ -124,7 +136,75 @@ def test_too_few_validation_images_are_said_before_a_run_begins(tmp_path, capsys
             images.write(tmp_path / name / f"{number}.png", np.full((18, 18, 3), number, np.uint8))
     fields = ("source=folder", f"path_a={tmp_path}/a", f"path_b={tmp_path}/b")
     command = ["main", "--config=discogan:tiny", *(f"--config.data.{field}" for field in fields)]
-    assert main([*command, "--config.train.evaluate_every=2", f"--workdir={tmp_path}/run"]) == 2
+    assert main([*command, "--config.eval.score.every=2", f"--workdir={tmp_path}/run"]) == 2
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert "kid, AtoB: too few images: this measure needs 3 or more of each set, got 1; add images, or" in error
     assert not (tmp_path / "run").exists()
+
+
+RECIPE = """
+from gan_xla.configs import toy_gmm
+
+def get_config(variant=""):
+    config = toy_gmm.get_config("tiny")
+    with config.unlocked():
+        config.eval = dict(
+            coverage=dict(type="modes", every=2, direction="AtoB"),
+            quality=dict(type="high_quality", every=3, split="test", images=100, better="lower"),
+            off=dict(type="modes"),
+        )
+    config.train.update(steps=6, checkpoint_every=2, log_every=1, batch_size=16, steps_per_call=1, best="coverage")
+    return config
+"""
+
+
+@pytest.mark.slow
+def test_evaluators_have_their_own_intervals_splits_and_directions_and_one_tells_the_best(tmp_path, capsys):
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    command = ["main", f"--config={tmp_path}/recipe.py", f"--workdir={tmp_path}/run"]
+    assert main([*command, "--config.train.keep_every=1"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    found = {name: {row["step"] for row in rows if name in row} for row in rows for name in row if name[:5] == "eval/"}
+    assert found == {
+        **{f"eval/coverage/{name}/AtoB": {2, 4, 6} for name in ("modes", "high_quality")},
+        **{f"eval/quality/{name}/{way}": {3, 6} for name in ("modes", "high_quality") for way in ("AtoB", "BtoA")},
+    }
+    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+        scored = {row["step"]: row["eval/coverage/modes/AtoB"] for row in rows if "eval/coverage/modes/AtoB" in row}
+        assert checkpoints.best() == max(sorted(scored), key=scored.get)
+    config = settings.read(tmp_path / "run")
+    assert config.eval.quality.better == "lower" and config.eval.off.every == 0 and config.data.validation == 0.05
+    test = Suite(config, data.load(config.data), metrics=("modes",), num=100, most=100)
+    quality = test.scores(gan_xla.load(tmp_path / "run", 3))["high_quality/BtoA"]
+    assert quality == pytest.approx(next(row["eval/quality/high_quality/BtoA"] for row in rows if row["step"] == 3))
+    assert "high_quality of quality, measured while training" in curves.plan([report.read(tmp_path / "run")])
+    assert main([*command, "--config.train.steps=8", "--config.eval.quality.every=1"]) == 0, "intervals may change"
+    assert main([*command, "--config.train.steps=8", "--config.eval.coverage.direction=BtoA"]) == 2
+    assert "eval.coverage.direction='AtoB', not 'BtoA', which its state cannot follow" in capsys.readouterr().err
+
+
+def test_evaluators_of_a_recipe_are_checked(tmp_path, capsys):
+    for old, new, message in (
+        ("type=", "typ=", "eval.coverage.typ: no such field; use one of: type, every"),
+        (
+            'best="coverage"',
+            'best="coverages"',
+            "train.best='coverages': must be one of the evaluators",
+        ),
+        ('best="coverage"', 'best="", patience=2', "train.patience=2: needs train.best"),
+    ):
+        (tmp_path / "recipe.py").write_text(RECIPE.replace(old, new))
+        assert main(["main", f"--config={tmp_path}/recipe.py", f"--workdir={tmp_path}/run"]) == 2
+        assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_fields_of_earlier_versions_are_those_of_the_first_evaluator(tmp_path):
+    config = settings.load("toy_gmm", "config.train.evaluate_every=7", "config.train.score=modes")
+    assert (config.eval.score.every, config.eval.score.type) == (7, "modes")
+    settings.freeze(config, tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    del tree["eval"], tree["train"]["best"]
+    tree["train"] |= {"evaluate_every": 7, "score": "modes"}
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    assert settings.read(tmp_path).to_dict() == config.to_dict() | {"data": settings.read(tmp_path).data.to_dict()}
+    assert changes.since(tmp_path, settings.read(tmp_path)) == []

@@ -24,7 +24,7 @@ from gan_xla.training import step
         ("learning_rate=3", "did you mean optimizer.learning_rate[?]"),
         ("data.pth=x", "did you mean data.path[?]"),
         ("train.steps.x=1", "--config.train.steps.x: this config has no such field"),
-        ("nonesuch=1", "use one of: data, gan, loss, model, optimizer, seed, train$"),
+        ("nonesuch=1", "use one of: data, eval, gan, loss, model, optimizer, seed, train$"),
         ("model.nonesuch=1", "use one of: model.discriminator.net, .*model.generator.width$"),
         ("train.steps=many", "--config.train.steps=many: must be a whole number"),
         ("train.steps=1.5", "--config.train.steps=1.5: must be a whole number"),
@@ -169,10 +169,13 @@ def test_a_config_json_of_a_stranger_is_refused_in_one_line(content, message, tm
         (("config.data.name=cars2faces",), ("azimuth", 3000, 0.0)),
         (("config.data.name=edges2objects",), ("", 0, None)),
         (("config.data.source=folder", "config.data.path=there"), ("", 0, None)),
-        (("config.data.source=folder", "config.train.score=kid", "config.train.evaluate_every=5"), ("kid", 5, None)),
+        (
+            ("config.data.source=folder", "config.train.score=kid", "config.eval.score.every=5"),
+            ("kid", 5, None),
+        ),
         (("config.data.source=folder", "config.data.validation=0.1"), ("", 0, 0.1)),
     ],
 )
 def test_a_recipe_of_images_that_turn_takes_no_azimuths_of_others(overrides, expected):
     config = settings.load("discogan:quick", *overrides)
-    assert (config.train.score, config.train.evaluate_every, config.data.validation) == expected
+    assert (config.eval.score.type, config.eval.score.every, config.data.validation) == expected

@@ -23,8 +23,8 @@ class Source(Protocol):
 
     Unpaired domains are two sources, shuffled independently; pairs are one
     source that has both keys. A source may also have `labels` (float32 [len, c]) and `azimuths`
-    (degrees from facing the viewer, float [len]) of all rows, and `identity` (int), a checksum of its files' names and
-    sizes, wherever they lie.
+    (degrees from facing the viewer, float [len]) of all rows, their `names` (list of str), and `identity` (int), a
+    checksum of its files' names and sizes, wherever they lie.
     """
 
     @property
@@ -106,13 +106,14 @@ class Dataset:
 
 
 class Arrays:
-    """A source in memory: `Arrays(x_A=uint8 [n, h, w, 3])`, perhaps with their azimuths [n]."""
+    """A source in memory: `Arrays(x_A=uint8 [n, h, w, 3])`, perhaps with their azimuths [n] and names."""
 
-    def __init__(self, *, azimuths=None, **arrays):
+    def __init__(self, *, azimuths=None, names=None, **arrays):
         if len({len(array) for array in arrays.values()}) != 1:
             raise ValueError(f"arrays of one source need equal lengths: { {k: len(v) for k, v in arrays.items()} }")
         self._arrays = arrays
         self.azimuths = azimuths
+        self.names = names
 
     @property
     def spec(self):
@@ -162,6 +163,12 @@ class Subset:
         return identity(self._source)
 
     @property
+    def names(self):
+        """Those of the rows."""
+        known = names(self._source)
+        return [known[place] for place in self._places]
+
+    @property
     def azimuths(self):
         """Those of the rows, or None."""
         known = getattr(self._source, "azimuths", None)
@@ -171,6 +178,11 @@ class Subset:
 def identity(source: Source) -> int:
     """A checksum of its files' names and sizes; 0 where it has none."""
     return getattr(source, "identity", 0)
+
+
+def names(source: Source) -> list[str]:
+    """What its rows are called; their numbers where they have no names."""
+    return getattr(source, "names", None) or [str(number) for number in range(len(source))]
 
 
 def field(data, name, default=None):

@@ -5,7 +5,7 @@ import dataclasses
 import ml_collections
 import numpy as np
 
-from gan_xla.data.dataset import Arrays, Dataset, Source, field, identity
+from gan_xla.data.dataset import Arrays, Dataset, Source, field, identity, names
 from gan_xla.errors import UserError
 from gan_xla.labels import LabelSet, LabelSpace
 
@@ -33,6 +33,11 @@ class Vectors:
     def labels(self):
         """Of all rows, [len, c], as the source has them."""
         return self._source.labels
+
+    @property
+    def names(self):
+        """Those of the source."""
+        return names(self._source)
 
     @property
     def identity(self):

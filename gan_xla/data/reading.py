@@ -196,6 +196,15 @@ class Images:
         names = "\n".join(f"{os.path.relpath(path, top)} {_bytes(path)}" for path in files)
         return zlib.crc32(names.encode("utf-8", "surrogateescape"))
 
+    @property
+    def names(self):
+        """Of each row the name of its first file, below the directory that all have in common."""
+        files = [flat(item)[0] for item in self._items]
+        if not isinstance(files[0], Path):
+            return list(map(str, files))
+        top = os.path.commonpath([path.parent for path in files])
+        return [os.path.relpath(path, top) for path in files]
+
     def read(self, indices, where=None):
         cuts = [None] * len(indices) if where is None else where
         places, rows = zip(*(self._row(int(index), cut) for index, cut in zip(indices, cuts, strict=True)))

@@ -4,5 +4,16 @@
 published networks that see them. Nothing here is a loss; nothing here draws pages.
 """
 
-BETTER_HIGHER = ("modes", "psnr", "ssim", "ms_ssim", "inception_score", "asked")
-BETTER_LOWER = ("l1", "l2", "lpips", "kid", "fd", "swd", "azimuth")
+BETTER_HIGHER = (
+    "modes", "high_quality", "psnr", "ssim", "ms_ssim", "inception_score", "asked", "precision", "recall", "density",
+    "coverage", "pixel_accuracy", "class_accuracy", "miou",
+)  # fmt: skip
+BETTER_LOWER = ("l1", "lpips", "kid", "fd", "cmmd", "swd", "azimuth", "cycle")
+
+
+def better(metric: str) -> str:
+    """Which way a number is better, "higher" or "lower", or "" where that depends; that of the input as its own."""
+    metric = metric.removesuffix("_input")
+    if metric in BETTER_LOWER or metric.startswith("swd_"):
+        return "lower"
+    return "higher" if metric in BETTER_HIGHER or metric.startswith("iou_") else ""

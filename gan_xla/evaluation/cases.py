@@ -80,6 +80,7 @@ class Case:
     Attributes:
       name: of the direction or the domain, or "samples".
       count: how many images it is to make.
+      names: what these are called: as what they are made from, or by the number of the noise.
       draw: (model, numbers int [n], whether the way back is wanted) -> `Batch`'s fields of these numbers.
       real: the real images that it should resemble.
       key: of `real`'s rows.
@@ -95,6 +96,7 @@ class Case:
     real: Rows
     key: str
     metrics: tuple[str, ...]
+    names: tuple[str, ...]
     background: tuple[int, int, int] = images.WHITE
     labelled: int | None = None
     values: tuple[Values, Values] = (BYTES, BYTES)
@@ -102,11 +104,15 @@ class Case:
     def batches(self, model: Model, back: bool) -> Iterator[Batch]:
         """All that the model makes, a bounded number at a time."""
         for numbers, kept in chunks(self.count, CHUNK) if self.count else ():
-            fields = self.draw(model, numbers, back)
-            if self.values[1].palette and "truth" in fields:
-                fields = {**fields, "counts": _counts(fields["truth"], fields["fake"])}
-            seen = {name: self._seen(x, self.values[name not in ("source", "back")]) for name, x in fields.items()}
-            yield Batch(int(numbers[0]), **{name: x[:kept] for name, x in seen.items()})
+            yield self.batch(model, numbers, back, kept)
+
+    def batch(self, model: Model, numbers: np.ndarray, back: bool, kept: int | None = None) -> Batch:
+        """What the model makes of some numbers, the first `kept` of them; dropout is that of their places here."""
+        fields = self.draw(model, numbers, back)
+        if self.values[1].palette and "truth" in fields:
+            fields = {**fields, "counts": _counts(fields["truth"], fields["fake"])}
+        seen = {name: self._seen(x, self.values[name not in ("source", "back")]) for name, x in fields.items()}
+        return Batch(int(numbers[0]), **{name: x[:kept] for name, x in seen.items()})
 
     def reals(self, most: int | None = None) -> Iterator[np.ndarray]:
         """The real images, or at most so many of them evenly spread, a bounded number at a time."""
@@ -194,6 +200,7 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
+                names=tuple(rows.names),
                 values=ends,
             )
         )
@@ -239,6 +246,7 @@ def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
                     real=Rows(real, within).spread(most),
                     key="x",
                     metrics=(*FEATURES, "sharpness", "cycle", *(["asked"] if len(labels.labels) > 1 else [])),
+                    names=tuple(rows.names),
                     labelled=number,
                     values=(gan.values_of("x"),) * 2,
                 )
@@ -275,6 +283,7 @@ def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
         draw=partial(_sample, labels and labels.domains, asked, height, seed, drawn),
         real=Rows(source, spread(len(source), most)),
         key=drawn,
+        names=tuple(map(str, range(count))),
         metrics=(*metrics, *(["swd"] if powers else []), *(["asked"] if labels and len(labels.domains) > 1 else [])),
         labelled=None if labels is None else 0,
         values=(gan.values_of(drawn),) * 2,

@@ -9,14 +9,13 @@ from etils import epath
 import gan_xla
 from gan_xla import data, gans
 from gan_xla.errors import UserError
-from gan_xla.evaluation import heldout
-from gan_xla.evaluation.suite import Number, Suite
+from gan_xla.evaluation import heldout, per_image
+from gan_xla.evaluation.numbers import Found, recorded, table
+from gan_xla.evaluation.suite import Suite
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
 
 FILE = "evaluation.json"
-Found = dict[str, list[Number]]  # by direction, domain or "samples"
-LINES = {"": "", "_input": "untouched input", "_real": "real images"}  # of the table, by the ends of metrics
 
 
 def evaluate(
@@ -30,6 +29,7 @@ def evaluate(
     features_path: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    each: bool = False,
 ) -> dict[str, dict[str, dict[str, dict]]]:
     """Measures a run on the test images of its data, prints a table and adds the numbers to evaluation.json there.
 
@@ -48,6 +48,7 @@ def evaluate(
       features_path: file of its weights, in the place of the usual one.
       seed: of noise and other draws.
       overwrite: whether numbers take the place of those of another seed or number of images.
+      each: whether the scores of every image are written to per_image-STEP.csv there, too.
     Returns:
       {step: {direction, domain or "samples": {name: record}}}, the part of evaluation.json that is new; a record has
       `value` (None with a `reason` where it could not be measured), `metric`, `images` and `seed`, and where there
@@ -66,17 +67,19 @@ def evaluate(
         config, dataset, metrics=metrics, network=features, path=features_path, num=num, seed=seed,
         cache=root / "cache", **options,
     )  # fmt: skip
-    results = {}
+    results, files, of = {}, [], f" of {input}" if input else ""
     for step in steps:
         model = gan_xla.load(workdir, step)
-        found = suite.measure(model)
-        results[str(model.step)] = {f"{name} of {input}" if input else name: x for name, x in found.items()}
+        found = results[str(model.step)] = {f"{name}{of}": x for name, x in suite.measure(model).items()}
         if not overwrite and (kept := _kept(root, results)):
             print(table(results))
             raise UserError(f"{root / FILE}: {kept}; nothing was replaced; --overwrite does it")
         _write(root, results, suite)
-    print(f"{dataset.about}{suite.shown}\n\n{table(results)}\n\nin {root / FILE}")
-    return _records(results)
+        if each:
+            names = {f"{name}{of}": known for name, known in suite.names.items()}
+            files.append(per_image.write(root, str(model.step), found, names))
+    print(f"{dataset.about}{suite.shown}\n\n{table(results)}\n\nin {', '.join(map(str, (root / FILE, *files)))}")
+    return recorded(results)
 
 
 def _steps(workdir: epath.PathLike, checkpoint: str | int) -> list[str | int]:
@@ -86,21 +89,6 @@ def _steps(workdir: epath.PathLike, checkpoint: str | int) -> list[str | int]:
     if checkpoint == "all" and steps:
         return steps
     return [best, "last"] if checkpoint in ("last", "best") and best not in (None, *steps[-1:]) else [checkpoint]
-
-
-def _record(number: Number) -> dict:
-    record = {name: value for name, value in number._asdict().items() if value is not None or name == "value"}
-    del record["name"]
-    if not number.real:
-        del record["real"]
-    return record
-
-
-def _records(results: Mapping[str, Found]) -> dict:
-    return {
-        step: {name: {number.name: _record(number) for number in numbers} for name, numbers in found.items()}
-        for step, found in results.items()
-    }
 
 
 def read(path: epath.Path) -> dict:
@@ -124,7 +112,7 @@ def read(path: epath.Path) -> dict:
 def _kept(root: epath.Path, results: Mapping[str, Found]) -> str:
     """The first number that is there already, of another seed or number of images, in words, or ""."""
     known = read(root / FILE)
-    for step, found in _records(results).items():
+    for step, found in recorded(results).items():
         for case, records in found.items():
             for title, record in records.items():
                 old = known.get(step, {}).get(case, {}).get(title)
@@ -138,7 +126,7 @@ def _kept(root: epath.Path, results: Mapping[str, Found]) -> str:
 def _write(root: epath.Path, results: Mapping[str, Found], suite: Suite) -> None:
     """Puts the numbers beside those that are there already, whole or not at all."""
     path, known = root / FILE, read(root / FILE)
-    for step, found in _records(results).items():
+    for step, found in recorded(results).items():
         for name, records in found.items():
             before = known.setdefault(step, {}).get(name, {})
             known[step][name] = {title: x for title, x in before.items() if x["value"] is not None} | records
@@ -149,35 +137,3 @@ def _write(root: epath.Path, results: Mapping[str, Found], suite: Suite) -> None
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); make {root} writable") from error
-
-
-def _cell(number: Number | None) -> str:
-    if number is None or number.value is None:
-        return "-"
-    error = "" if number.error is None else f"±{number.error:.2g}"
-    return f"{number.value:.4g}{error}"
-
-
-def table(results: Mapping[str, Found]) -> str:
-    """A line for each step and direction, domain or "samples", and for what is beside it: the numbers of the untouched
-    input and of real images. Below, what the columns are and what is missing."""
-    lines = [(step, name, numbers) for step, found in results.items() for name, numbers in found.items()]
-    rows, titles = [], {}
-    for step, name, numbers in lines:
-        for suffix, line in LINES.items():
-            part = {x.metric.removesuffix(suffix): x for x in numbers if _suffix(x.metric) == suffix}
-            if not part:
-                continue
-            counts = [str(max(getattr(x, field) for x in numbers)) for field in ("images", "real")]
-            rows.append([[step, name, *counts] if not suffix else ["", line, "", ""], part])
-            titles |= {} if suffix else {metric: x.name for metric, x in part.items()}
-    cells = [["step", "", "images", "real", *titles]]
-    cells += [[*first, *(_cell(part.get(metric)) for metric in titles)] for first, part in rows]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    text = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
-    missing = dict.fromkeys(f"no {x.metric} of {name}: {x.reason}" for _, name, xs in lines for x in xs if x.reason)
-    return "\n".join([*text, "", *(f"{metric}: {title}" for metric, title in titles.items()), *missing])
-
-
-def _suffix(metric: str) -> str:
-    return next(suffix for suffix in reversed(LINES) if metric.endswith(suffix))

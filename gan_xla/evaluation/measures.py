@@ -10,22 +10,23 @@ from gan_xla.errors import UserError
 from gan_xla.evaluation.features import stlpips
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import (
+    confidence,
     frechet,
     inception_score,
-    inputs,
     kernel,
     manifold,
     mixture,
     segmentation,
     similarity,
 )
+from gan_xla.evaluation.metrics.confidence import Estimate
 from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_xla.evaluation.readers import SIMILARITIES, Columns
 
 DIVERSITY_PAIRS = 1000
-BLOCK = 1024  # rows of features taken to float64 at once
+PARTS = 5  # of the images, whose sliced Wasserstein distances tell how sure that of all is
 
-Values = dict[str, float | kernel.Estimate]
+Values = dict[str, Estimate]
 
 
 class Seen(NamedTuple):
@@ -44,8 +45,8 @@ class Seen(NamedTuple):
 
     made: Columns
     real: Columns
-    judge: float | None
-    facing: float | None
+    judge: Estimate | None
+    facing: Estimate | None
     key: str
     sigma: float
     seed: int
@@ -68,89 +69,134 @@ class Measure(NamedTuple):
     least: int = 1
 
 
-def mean(x: np.ndarray) -> kernel.Estimate:
-    """Mean of [n] with its standard error, which needs two rows."""
-    with np.errstate(invalid="ignore"):  # of values that are not finite, such as the PSNR of equal images
-        error = x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else np.nan
-    return kernel.Estimate(float(x.mean()), float(error))
-
-
 def _means(name: str, *others: str) -> Callable[[Seen], Values]:
     """Of a column, and of others where they are there."""
-    return lambda seen: {x: mean(seen.made[x]) for x in (name, *(other for other in others if other in seen.made))}
-
-
-def moments(features: np.ndarray) -> frechet.Moments:
-    """Of [n, d], without a copy in float64."""
-    result = frechet.Moments.empty(features.shape[1])
-    for part in inputs.slices(len(features), BLOCK):
-        result.update(features[part])
-    return result
+    names = lambda made: (name, *(other for other in others if other in made))
+    return lambda seen: {x: confidence.mean(seen.made[x]) for x in names(seen.made)}
 
 
 def _fd(seen: Seen) -> Values:
-    return {"fd": frechet.distance(moments(seen.real["features"]), moments(seen.made["features"]))}
+    return {"fd": frechet.estimate(seen.real["features"], seen.made["features"])}
 
 
 def _prdc(seen: Seen) -> Values:
+    """Errors are of the images that are counted; those whose balls they fall into are taken as given."""
     real, made = seen.real["features"], seen.made["features"]
-    return {**manifold.precision_recall(real, made)._asdict(), **manifold.density_coverage(real, made)._asdict()}
+    precise, recalled = manifold.inside(real, made)
+    density, covered = manifold.held(real, made)
+    return {
+        "precision": confidence.mean(precise),
+        "recall": confidence.linear(recalled.mean(), real=recalled.astype(float)),
+        "density": confidence.mean(density),
+        "coverage": confidence.linear(covered.mean(), real=covered.astype(float)),
+    }
 
 
 def _sharpness(seen: Seen) -> Values:
     real = seen.real["sharpness"].mean()
     if not real:
         raise UserError("the real images are flat")
-    made = mean(seen.made["sharpness"])
-    return {"sharpness": kernel.Estimate(made.value / real, made.error / real)}
+    relative = seen.made["sharpness"] / real
+    both = confidence.linear(relative.mean(), made=relative, real=-relative.mean() * seen.real["sharpness"] / real)
+    return {"sharpness": both._replace(scores=True)}
 
 
 def _inception_score(seen: Seen) -> Values:
     splits = 10
     score = inception_score.inception_score(seen.made["logits"], splits=splits, seed=seen.seed)
-    return {"inception_score": kernel.Estimate(score.mean, score.std / splits**0.5)}
+    return {"inception_score": Estimate(score.mean, score.std / splits**0.5)}
 
 
 def _diversity(seen: Seen) -> Values:
     both = {"diversity": seen.made["pixels"], "diversity_real": seen.real["pixels"]}
-    return {name: similarity.diversity(x, DIVERSITY_PAIRS, seen.seed) for name, x in both.items()}
+    return {name: _alike(x, seen.seed) for name, x in both.items()}
+
+
+def _alike(images: np.ndarray, seed: int) -> Estimate:
+    """Mean MS-SSIM of random pairs; an image that is drawn again takes its pairs along."""
+    values, *pair = similarity.of_pairs(images, DIVERSITY_PAIRS, seed)
+
+    def again(rows: np.ndarray) -> np.ndarray:
+        times = np.bincount(rows, minlength=len(images))
+        weights = times[pair[0]] * times[pair[1]]
+        return np.atleast_1d(weights @ values / max(1, weights.sum()))
+
+    return Estimate(float(values.mean()), float(confidence.bootstrap(again, len(images), seed=seed)[0]))
 
 
 def _swd(seen: Seen) -> Values:
     real, made = seen.real["pixels"], seen.made["pixels"]
     count = min(len(real), len(made))
-    found = sliced_wasserstein(real[:count], made[:count], seen.seed)
+    found = _distances(real[:count], made[:count], seen.seed)
+    errors = [np.nan] * len(found)
+    if count >= 2 * PARTS:
+        parts = [_distances(real[n:count:PARTS], made[n:count:PARTS], seen.seed) for n in range(PARTS)]
+        errors = [confidence.of_parts(x).error for x in zip(*(part.values() for part in parts), strict=True)]
+    return {name: Estimate(x, error) for (name, x), error in zip(found.items(), errors, strict=True)}
+
+
+def _distances(real: np.ndarray, made: np.ndarray, seed: int) -> dict[str, float]:
+    """Sliced Wasserstein distances of as many images of each: the mean of the scales, and that of each."""
+    found = sliced_wasserstein(real, made, seed)
     return {"swd": float(np.mean(list(found.values()))), **{f"swd_{size}": x for size, x in found.items()}}
 
 
 def _asked(seen: Seen) -> Values:
-    return {"asked": mean(seen.made["asked"]), "asked_real": seen.judge}
+    return {"asked": confidence.mean(seen.made["asked"]), "asked_real": seen.judge}
 
 
 def _azimuth(seen: Seen) -> Values:
     true, read = seen.made["azimuth_true"], seen.made["azimuth"]
-    turned, mirrored = (azimuth.difference(read, azimuth.best_offset(x, read)) for x in (true, -true))
+    names = ("azimuth_chance", "azimuth_turned", "azimuth_mirrored", "azimuth_correlation")
+    errors = confidence.bootstrap(lambda rows: _relations(true[rows], read[rows]), len(true), seed=seen.seed)
+    others = zip(names, _relations(true, read), errors, strict=True)
     return {
-        "azimuth": mean(np.abs(azimuth.difference(read, true))),
-        "azimuth_chance": float(np.mean(np.abs(azimuth.difference(read[:, None], true)))),
-        "azimuth_turned": azimuth.mean_absolute_error(turned, true),
-        "azimuth_mirrored": azimuth.mean_absolute_error(mirrored, -true),
-        "azimuth_correlation": azimuth.circular_correlation(true, read),
+        "azimuth": confidence.mean(np.abs(azimuth.difference(read, true))),
+        **{name: Estimate(float(value), float(error)) for name, value, error in others},
         "azimuth_real": seen.facing,
     }
 
 
+def _relations(true: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """Of azimuths [n]: mean error by chance, less the best turn, of the mirror image less that; correlation."""
+    turned, mirrored = (azimuth.difference(read, azimuth.best_offset(x, read)) for x in (true, -true))
+    return np.array(
+        [
+            np.mean(np.abs(azimuth.difference(read[:, None], true))),
+            azimuth.mean_absolute_error(turned, true),
+            azimuth.mean_absolute_error(mirrored, -true),
+            azimuth.circular_correlation(true, read),
+        ]
+    )
+
+
 def _classes(seen: Seen) -> Values:
-    found = segmentation.scores(seen.made["counts"].sum(axis=0))
-    shares = {"pixel_accuracy": found.pixel_accuracy, "class_accuracy": found.class_accuracy, "miou": found.mean_iou}
-    return {**shares, **{f"iou_{number}": float(x) for number, x in enumerate(found.ious)}}
+    counts = seen.made["counts"]
+    names = ("class_accuracy", "miou", *(f"iou_{number}" for number in range(counts.shape[-1])))
+    right, pixels = np.trace(counts, axis1=1, axis2=2), counts.sum(axis=(1, 2))
+    share = right.sum() / pixels.sum()
+    errors = confidence.bootstrap(lambda rows: _shares(counts[rows].sum(axis=0)), len(counts), seed=seen.seed)
+    shares = zip(names, _shares(counts.sum(axis=0)), errors, strict=True)
+    return {
+        "pixel_accuracy": confidence.mean(
+            share + (right - share * pixels) / pixels.mean()
+        ),  # of equal sizes: right's share
+        **{name: Estimate(float(value), float(error)) for name, value, error in shares},
+    }
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    found = segmentation.scores(counts)
+    return np.array([found.class_accuracy, found.mean_iou, *found.ious])
 
 
 def _modes(seen: Seen) -> Values:
-    points, centres = seen.made["points"], gmm.modes(seen.key[-1])
+    hits = mixture.near(seen.made["points"], gmm.modes(seen.key[-1]), seen.sigma)
+    covered = lambda rows: np.atleast_1d(np.sum(hits[rows].mean(axis=0) >= mixture.SHARE))
+    error = confidence.bootstrap(covered, len(hits), seed=seen.seed)[0]
     return {
-        "modes": mixture.covered_modes(points, centres, seen.sigma),
-        "high_quality": mixture.high_quality_share(points, centres, seen.sigma),
+        "modes": Estimate(float(covered(slice(None))[0]), float(error)),
+        "high_quality": confidence.mean(hits.any(axis=1)),
     }
 
 
@@ -176,6 +222,13 @@ MEASURES = {
     "classes": Measure(("classes",), (), _classes),
     "azimuth": Measure(("azimuth",), (), _azimuth, asked=True),
     "modes": Measure(("points",), (), _modes),
+}
+
+# The measures of several numbers, by these.
+MEASURED_BY = {
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), "prdc"),
+    **dict.fromkeys(("pixel_accuracy", "class_accuracy", "miou"), "classes"),
+    "high_quality": "modes",
 }
 
 # What the numbers are called in print; {} is the feature network.

@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -18,6 +18,7 @@ from gan_xla.evaluation import cases, features, judges, measures, readers
 from gan_xla.evaluation.cases import Case
 from gan_xla.evaluation.features import Features, stlpips, weights
 from gan_xla.evaluation.measures import MEASURES, Seen
+from gan_xla.evaluation.numbers import Found, Number
 from gan_xla.evaluation.remembered import Remembered
 from gan_xla.inference.model import Model
 
@@ -27,29 +28,12 @@ HELD = 2**28  # bytes of the pixels that some measures need all at once
 _log = logging.getLogger(__name__)
 
 
-class Number(NamedTuple):
-    """One result.
+def _finite(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None
 
-    Attributes:
-      metric: short name, such as "fd" or "precision".
-      name: in print, with the feature network, such as "FD (EfficientNet-Lite0)".
-      value: None where it could not be measured.
-      error: standard error, or None; of the mean over images, or as the measure says.
-      images, real: how many were made, and how many real ones there were to compare with.
-      seed: of noise and other draws.
-      features: the feature network, where it was used.
-      reason: why there is no value.
-    """
 
-    metric: str
-    name: str
-    value: float | None
-    error: float | None
-    images: int
-    real: int
-    seed: int
-    features: str | None = None
-    reason: str | None = None
+def _loaded(network: str | Features, path: epath.PathLike | None) -> Features:
+    return features.load(network, path) if isinstance(network, str) else network
 
 
 class Suite:
@@ -66,13 +50,16 @@ class Suite:
       network: a feature network, or its name; its weights are only needed if a measure needs them.
       path: file of its weights, in the place of the usual one.
       num, most, given, seed: as `gan_xla.evaluation.cases.of`.
+      only: the direction, domain or "samples" to measure; "" for all.
       cache: directory that keeps real images' features, or None.
+      like: a suite of the same data, network and seed, whose judges and features are taken.
     Raises:
-      UserError: metrics that do not fit this method, missing weights, or no test images.
+      UserError: metrics that do not fit this method, missing weights of those that are named, or no test images.
 
     Attributes:
       fitting: the names of all measures that fit.
       metrics: of those that are taken.
+      missing: what those that cannot be taken for want of weights lack, by name; they are reported without a value.
     """
 
     def __init__(
@@ -88,22 +75,39 @@ class Suite:
         most: int = MOST,
         given: Mapping[str, Source] | None = None,
         seed: int = 0,
+        only: str = "",
         cache: epath.PathLike | None = None,
+        like: "Suite | None" = None,
     ):
         self._config, self._dataset, self._gan = config, dataset, gans.build(config)
         self._cases = cases.of(self._gan, config, dataset, num=num, most=most, given=given, seed=seed)
+        if only and only not in (known := [case.name for case in self._cases]):
+            raise UserError(f"direction={only!r}: this run has {', '.join(known)}")
+        self._cases = [case for case in self._cases if only in ("", case.name)]
         offered = {name for case in self._cases for name in case.metrics}
         self.fitting = tuple(name for name in MEASURES if name in offered)
         self.metrics = self._choose(metrics, first)
         self._strict, self._seed, self._warned = metrics is not None, seed, False
         self._check_counts()
-        self._features = self._remembered = None
-        if any("network" in MEASURES[name].made for name in self.metrics):
-            self._features = features.load(network, path) if isinstance(network, str) else network
-            self._remembered = Remembered(self._features, cache)
-        if "lpips" in self.metrics:
-            weights.packaged(stlpips.PACKAGE, stlpips.FILE)  # said now, not when much was measured
-        self._known, self._judges, self._facing = {}, {}, {}
+        self.missing, self._asked_network = {}, network if isinstance(network, str) else network.name
+        known = like and like._features
+        self._features = self._need("network", lambda: known or _loaded(network, path))
+        self._remembered = like._remembered if known else self._features and Remembered(self._features, cache)
+        self._need("lpips", lambda: weights.packaged(stlpips.PACKAGE, stlpips.FILE))
+        self._known, self._judges, self._facing = {}, *((like._judges, like._facing) if like else ({}, {}))
+
+    def _need(self, reader: str, load: Callable[[], Any]) -> Any:
+        """What a reader of the measures needs; None where none has it, or where it is missing and nobody asked for it.
+
+        Said now, not when much was measured.
+        """
+        users = [name for name in self.metrics if reader in MEASURES[name].made]
+        try:
+            return load() if users else None
+        except weights.Missing as error:
+            if self._strict:
+                raise
+            self.missing |= dict.fromkeys(users, str(error))
 
     def _check_counts(self) -> None:
         """Says now that a metric which was asked for has too few images, not when a run has trained."""
@@ -133,11 +137,16 @@ class Suite:
         return "".join(f"\n{line}" for line in dict.fromkeys(case.shown() for case in self._cases) if line)
 
     @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What the images are called that are made, by direction or domain or "samples"."""
+        return {case.name: case.names for case in self._cases}
+
+    @property
     def network(self) -> str | None:
         """The feature network's name, where one is used."""
         return self._features and self._features.name
 
-    def measure(self, model: Model, quiet: bool = False) -> dict[str, list[Number]]:
+    def measure(self, model: Model, quiet: bool = False) -> Found:
         """All numbers, by direction or domain or "samples".
 
         Args:
@@ -146,7 +155,8 @@ class Suite:
         Raises:
           UserError: a metric that was asked for by name has too few images, or images that it cannot take.
         """
-        reals = {name for metric in self.metrics for name in MEASURES[metric].real} - {"pixels"}
+        taken = [name for name in self.metrics if name not in self.missing]
+        reals = {name for metric in taken for name in MEASURES[metric].real} - {"pixels"}
         total = sum(
             case.count + (len(case.real) if reals and case.name not in self._known else 0) for case in self._cases
         )
@@ -166,14 +176,15 @@ class Suite:
             self._remembered.save()
 
     def _numbers(self, case: Case, model: Model, bar: tqdm) -> list[Number]:
-        chosen = [name for name in self.metrics if name in case.metrics]
+        fitting = [name for name in self.metrics if name in case.metrics]
+        chosen = [name for name in fitting if name not in self.missing]
         judge = self._judge(case.labelled, bar) if "asked" in chosen else None
         facing = self._facer(case.key, bar) if "azimuth" in chosen else None
         real, made = self._real(case, chosen, bar), self._made(case, model, chosen, judge, facing, bar)
         sigma = self._config.data.get("spread", gmm.SIGMA)
         seen = Seen(made, real, judge and judge.accuracy, facing and facing.error, case.key, sigma, self._seed)
         self._warn(case, "fd" in chosen, bar)
-        return [number for name in chosen for number in self._value(name, case, seen)]
+        return [number for name in fitting for number in self._value(name, case, seen)]
 
     def _warn(self, case: Case, distance: bool, bar: tqdm) -> None:
         fewest = min(case.count, len(case.real))
@@ -189,24 +200,22 @@ class Suite:
         count, real = case.count, len(case.real) if measure.real else 0
         if "pixels" in measure.made:
             count = real = self._held(case)
-        network = self.network if "network" in measure.made else None
+        network = (self.network or self._asked_network) if "network" in measure.made else None
 
-        def number(metric, value, error=None, reason=None):
+        def number(metric, estimate=None, reason=None):
             title = measures.title(metric, network)
-            return Number(metric, title, value, error, count, real, self._seed, network, reason)
+            value, error = (_finite(x) for x in estimate[:2]) if estimate else (None, None)
+            reason = f"it is {estimate.value}" if estimate and value is None else reason
+            return Number(metric, title, value, error, count, real, self._seed, network, reason, estimate)
 
+        if name in self.missing:
+            return [number(name, reason=self.missing[name])]
         try:
-            values = measure.values(seen)
+            return [number(metric, estimate) for metric, estimate in measure.values(seen).items()]
         except UserError as failure:
             if self._strict:
                 raise UserError(f"--metrics={name}, {case.name}: {failure}") from failure
-            return [number(name, None, reason=str(failure))]
-        numbers = []
-        for metric, found in values.items():
-            pair = found if isinstance(found, tuple) else (found, None)
-            value, error = (float(x) if x is not None and np.isfinite(x) else None for x in pair)
-            numbers.append(number(metric, value, error, f"it is {pair[0]}" if value is None else None))
-        return numbers
+            return [number(name, reason=str(failure))]
 
     def _made(self, case: Case, model: Model, chosen: Sequence[str], judge, facing, bar: tqdm):
         """Columns of what the model makes."""

@@ -366,7 +366,7 @@ def load(workdir: epath.PathLike, checkpoint: str | int = "last", number: int = 
 
     Args:
       workdir: a run's directory, local or remote.
-      checkpoint: "last", "best" by the score that `train.evaluate_every` gave, or the step of one that is kept.
+      checkpoint: "last", "best" by the evaluator `train.best`, or the step of one that is kept.
       number: which one of a run of many seeds, `config.seed + number`.
       average: use the generators' moving average where the run keeps one, which lags behind them by about
         1 / (1 - `optimizer.gen.ema_decay`) steps; else the generators as they are.

@@ -84,7 +84,7 @@ class Chart(NamedTuple):
 def _group(name: str) -> str:
     """The chart that a number of a single run belongs to."""
     if name.startswith("eval/"):
-        return "/".join(name.split("/")[:2])
+        return name.rpartition("/")[0]
     parent, _, last = name.rpartition("/")
     return parent if last in ("D", "G") else re.sub("_(A|B|AB|BA)$", "", name)
 
@@ -95,7 +95,7 @@ def _title(group: str) -> str:
     section, _, rest = group.partition("/")
     known = {
         "loss": f"Loss {rest}",
-        "eval": f"{rest}, measured while training",
+        "eval": f"{' of '.join(reversed(rest.split('/')))}, measured while training",
         "grad_norm": f"Gradient norm of {rest}",
     }
     return {**known, RATE: f"Learning rate of {rest}"}.get(section, group)

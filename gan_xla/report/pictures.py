@@ -12,7 +12,7 @@ from PIL import Image
 import gan_xla
 from gan_xla import data, gans, images
 from gan_xla.errors import UserError
-from gan_xla.evaluation import cases
+from gan_xla.evaluation import better, cases, measures, per_image
 from gan_xla.images.grids import points_image
 from gan_xla.images.ranges import window
 from gan_xla.inference.model import Model
@@ -24,6 +24,9 @@ SHOT_SIDE = 1000  # pixels of the longer side
 ROWS = 8
 TILE_SIDE = 256
 SHARP = 128  # pixels of a side up to which pictures are kept exactly
+LEADING = ("lpips", "ms_ssim", "l1", "pixel_accuracy", "azimuth", "cycle", "density")  # what tells worst from best
+EXTREMES = 4  # images of either
+FAR = 128  # of 255
 POINTS = 10_000  # all; every n-th would be of a few modes alone
 
 
@@ -37,11 +40,12 @@ class Shot(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of pictures (data URIs) under the names of columns, which a caption explains."""
+    """Rows of pictures (data URIs) under the names of columns; what stands before each row, where anything does."""
 
     title: str
     columns: list[str]
     rows: list[list[str]]
+    labels: Sequence[str] = ()
 
 
 def uri(image: np.ndarray, side: int = TILE_SIDE) -> str:
@@ -88,7 +92,7 @@ def made(run: Run, checkpoint: str = "last") -> tuple[int, list[Table]]:
     model = gan_xla.load(run.path, checkpoint)
     gan = gans.build(run.config)
     tables = _directions(model, gan, run) if gan.directions else [_domains(model, gan, run)] if gan.translate else []
-    return model.step, [*tables, *([_samples(model)] if gan.sample else [])]
+    return model.step, [*tables, *([_samples(model)] if gan.sample else []), *_extremes(model, gan, run)]
 
 
 def _uris(x: Iterable[np.ndarray]) -> list[str]:
@@ -108,14 +112,67 @@ def _directions(model: Model, gan, run: Run) -> list[Table]:
 
 
 def _direction(case: cases.Case, batches: Sequence[cases.Batch]) -> Table:
-    fields = {"input": "source", "translation": "fake", "truth": "truth", "back again": "back"}
-    parts = {name: [getattr(batch, field) for batch in batches] for name, field in fields.items()}
-    columns = {name: np.concatenate(part) for name, part in parts.items() if part[0] is not None}
+    columns = _columns(batches)
     title = " to ".join(case.name.split("to"))
     if columns["input"].ndim == 2:  # points, beside those that the translated ones should be spread like
         columns["test points there"] = np.concatenate(list(case.reals()))
         columns = {name: points_image(x)[None] for name, x in columns.items()}
     return Table(title, list(columns), [list(row) for row in zip(*map(_uris, columns.values()))])
+
+
+def _columns(batches: Sequence[cases.Batch]) -> dict[str, np.ndarray]:
+    """What of batches is shown: images, or points, by the names of columns."""
+    fields = {"input": "source", "translation": "fake", "truth": "truth", "back again": "back"}
+    parts = {name: [getattr(batch, field) for batch in batches] for name, field in fields.items()}
+    columns = {name: np.concatenate(part) for name, part in parts.items() if part[0] is not None}
+    if "input" not in columns:
+        return {"sample": columns["translation"]}
+    if "truth" in columns and columns["truth"].ndim == 4:
+        columns["error"] = error_map(columns["translation"], columns["truth"])
+    return columns
+
+
+def error_map(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How far images [n, h, w, c] are from the truth, pixel by pixel, as seen: uint8 [n, h, w, 3].
+
+    Black where they are equal, by way of red to pale yellow where channels differ by `FAR` of 255 on average, or more.
+    """
+    from matplotlib import colormaps
+
+    apart = np.abs(np.subtract(*(images.visible(y).astype(np.float32) for y in (x, truth)))).mean(axis=-1)
+    return colormaps["inferno"](np.minimum(apart / FAR, 1), bytes=True)[..., :3]
+
+
+def _extremes(model: Model, gan, run: Run) -> list[Table]:
+    """The images of the worst and of the best scores of per_image-STEP.csv, by the first of `LEADING` that it has."""
+    rows = per_image.read(run.path, model.step)
+    if not rows or not run.config.data.image_size:
+        return []
+    count = max(int(row["number"]) for row in rows) + 1
+    dataset = data.load(run.config.data)
+    found = cases.of(gan, run.config, dataset, num=count, most=count, seed=int(rows[0]["seed"]))
+    tables = (_extreme(case, model, [row for row in rows if row["case"] == case.name]) for case in found)
+    return [table for table in tables if table]
+
+
+def _extreme(case: cases.Case, model: Model, rows: Sequence[dict[str, str]]) -> Table | None:
+    """Of one direction, domain or "samples"; None where the table has none of its images, or of others."""
+    numbers = [int(row["number"]) for row in rows]
+    if not rows or [row["image"] for row in rows] != [case.names[n] for n in numbers if n < case.count]:
+        return None
+    metric = next((name for name in LEADING if name in rows[0]), None)
+    if metric is None:
+        return None
+    values = np.array([float(row[metric]) for row in rows])
+    order = np.argsort(values if better(metric) == "higher" else -values, kind="stable")
+    many = min(EXTREMES, len(rows) // 2)
+    chosen = [*order[:many], *order[len(order) - many :]]
+    batch = case.batch(model, np.array(numbers)[chosen], back=True)
+    columns = {name: _uris(x) for name, x in _columns([batch]).items()}
+    sides = ["worst"] * many + ["best"] * many
+    labels = [f"{side}: {rows[n]['image']}, {values[n]:.4g}" for side, n in zip(sides, chosen, strict=True)]
+    title = f"{case.name}, worst and best of {len(rows)} by {measures.NAMES[metric].partition(' (')[0]}"
+    return Table(title, list(columns), [list(row) for row in zip(*columns.values())], labels)
 
 
 def _domains(model: Model, gan, run: Run) -> Table:

@@ -9,9 +9,6 @@ from gan_xla.report.page import value
 from gan_xla.report.run import Run, nearest
 from gan_xla.run import environment
 
-HIGHER = (*evaluation.BETTER_HIGHER, "precision", "recall", "density", "coverage", "high_quality")
-LOWER = (*evaluation.BETTER_LOWER, "cycle")
-
 
 class Cell(NamedTuple):
     """A number in print, a remark such as its step, and whether it is the best of those that it stands beside."""
@@ -38,10 +35,7 @@ def _number(record: Record | None) -> float | None:
 
 
 def _better(records: Sequence[Record]) -> str:
-    metric = next((str(record.get("metric", "")) for record in records if record), "").partition("_input")[0]
-    if metric in LOWER or metric.startswith("swd_"):
-        return "lower"
-    return "higher" if metric in HIGHER else ""
+    return evaluation.better(next((str(record.get("metric", "")) for record in records if record), ""))
 
 
 def _best(records: Sequence[Record | None], better: str) -> int | None:

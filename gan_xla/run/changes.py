@@ -26,10 +26,13 @@ IMAGES = "other training images"  # the name of a change that no field tells of
 FREE = (
     "data.path*", "data.joint.*.path*", "data.on_device", "data.max_unreadable", "train.remat", "train.steps_per_call",
     "train.steps", "train.patience", "train.nonfinite", "train.max_rollbacks", "train.wandb", "*_every",
+    "eval.*.every", "eval.*.features_path",
 )  # fmt: skip
-# The state knows neither other networks nor other labels nor another number of seeds; scores are of one kind.
+# The state knows neither other networks nor other labels nor another number of seeds. Evaluators may come and go; the
+# numbers of one are of one kind.
 FIXED = (
-    "gan", "model.*", "data.labels", "data.exclusive", "data.joint.*", "growth.*", "train.num_seeds", "train.score",
+    "gan", "model.*", "data.labels", "data.exclusive", "data.joint.*", "growth.*", "train.num_seeds", "train.best",
+    "eval.*",
 )  # fmt: skip
 EXCEPT = ("model.*.dropout", "model.search_*")
 
@@ -53,7 +56,7 @@ class Change(NamedTuple):
     @property
     def free(self) -> bool:
         """Whether the result does not depend on the field."""
-        return _matches(self.field, FREE)
+        return _matches(self.field, FREE) or (self.field.startswith("eval.") and None in (self.old, self.new))
 
     @property
     def fixed(self) -> bool:

@@ -270,7 +270,7 @@ class Checkpoints:
             if best is None:
                 raise UserError(
                     "--checkpoint=best: no checkpoint of this run has a score; train with "
-                    "--config.train.evaluate_every, or use last"
+                    "--config.eval.score.every, or use last"
                 )
             which = str(best)
         if not which.isdecimal() or int(which) not in steps:

@@ -15,6 +15,8 @@ from gan_xla.configs import base
 FORMAT = 1  # of config.json; 0, the first, did not say so
 NETS = {"mlp": "mlp_points", "gan_mlp": "mlp_images", "unet": "unet_discogan", "patch": "patch_discogan"}  # renamed
 SIDES = ("generator", "discriminator")
+# Fields that have other names since a run may have several evaluators.
+FIELDS = {"train.evaluate_every": "eval.score.every", "train.score": "eval.score.type"}
 
 
 def renamed(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -22,6 +24,18 @@ def renamed(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict(config)
     for fields in _sides(config).values():
         fields.net = NETS.get(fields.net, fields.net)
+    return _with_evaluators(config)
+
+
+def _with_evaluators(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """All fields of every evaluator, and in the first what once was said of the only one."""
+    train, evaluators = config.get("train", {}), config.get("eval", {})
+    found = {name: dict(fields) for name, fields in evaluators.items()}
+    for old, new in FIELDS.items():
+        if (name := old.rpartition(".")[-1]) in train:
+            found.setdefault("score", {})[new.rpartition(".")[-1]] = train[name]
+            del train[name]
+    config.eval = {name: {**base.EVALUATOR, **fields} for name, fields in found.items()}
     return config
 
 

@@ -135,6 +135,9 @@ RULES = {
     "train.pool": Rule(lambda form: form in ("", *POOLS), f"one of {', '.join(POOLS)}, or '' for the run's own"),
     "train.dtype": Rule(lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
     "train.max_rollbacks": COUNT,
+    "eval.*.split": Rule(lambda x: x in ("val", "test"), "val or test"),
+    "eval.*.better": Rule(lambda x: x in ("", "lower", "higher"), "lower or higher, or '' as is known of the type"),
+    "eval.*.images": COUNT,
     "train.nonfinite": Rule(lambda policy: policy in NONFINITE, f"one of {', '.join(NONFINITE)}"),
 }
 # data.joint.NAME.FIELD follows data.FIELD, and a player's own optimizer.gen.FIELD follows optimizer.FIELD.

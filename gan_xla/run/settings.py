@@ -19,6 +19,7 @@ from etils import epath
 from ml_collections import config_flags
 
 import gan_xla
+from gan_xla.configs import base
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 from gan_xla.run import compat, limits
@@ -33,7 +34,7 @@ KEPT = {
 }
 
 # What a recipe sets to take scores by azimuth, and what is usual.
-AZIMUTH = (("train", "score", ""), ("train", "evaluate_every", 0), ("data", "validation", None))
+AZIMUTH = {"eval.score.type": "", "eval.score.every": 0, "data.validation": None}
 
 # Where configs live: beside the package in a checkout, inside it in a wheel.
 SHIPPED = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
@@ -80,10 +81,20 @@ def load(spec: str, *overrides: str) -> ml_collections.ConfigDict:
     Raises:
       UserError: no such config, or a field that it does not have, of another type, or of an impossible value.
     """
-    argv = ["", f"--config={find(spec)}", *(f"--{override}" for override in overrides)]
+    argv = renamed(["", f"--config={find(spec)}", *(f"--{override}" for override in overrides)])
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     return parse(values, argv).config
+
+
+def renamed(argv: Sequence[str]) -> list[str]:
+    """A command line with the present names of fields in the place of former ones."""
+
+    def one(arg: str) -> str:
+        found = _OVERRIDE.match(arg)
+        return arg.replace(found[1], compat.FIELDS[found[1]], 1) if found and found[1] in compat.FIELDS else arg
+
+    return [one(arg) for arg in argv]
 
 
 def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
@@ -116,10 +127,10 @@ def _prefer(config: ml_collections.ConfigDict, given: set[str], argv: Sequence[s
             config.train[other] = 0
     if given & {"data.source", "data.name"} and not builtin.turns(config.data):
         recipe = _run(_specs(argv)[-1])
-        if recipe.train.get("score") == "azimuth" and builtin.turns(recipe.data):
-            for section, field, usual in AZIMUTH:
-                if f"{section}.{field}" not in given:
-                    config[section][field] = usual
+        if recipe.get("eval", {}).get("score", {}).get("type") == "azimuth" and builtin.turns(recipe.data):
+            for name in AZIMUTH.keys() - given:
+                section, _, field = name.rpartition(".")
+                _get(config, section)[field] = AZIMUTH[name]
 
 
 def _specs(argv: Sequence[str]) -> list[str]:
@@ -214,8 +225,7 @@ def resolve(
         raise UserError("train.steps or train.epochs must be 1 or more")
     if train.num_seeds > 1 and config.get("growth"):
         raise UserError(f"train.num_seeds={train.num_seeds}: networks that grow train alone; start one run per seed")
-    if train.patience and not train.evaluate_every:
-        raise UserError(f"train.patience={train.patience}: needs train.evaluate_every, the steps from score to score")
+    _check_evaluators(config)
     cycle = len(train.turns)
     if train.steps_per_call > 1 and train.steps_per_call % cycle:
         raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")
@@ -227,6 +237,25 @@ def resolve(
     if train.steps % train.steps_per_call:
         raise UserError(f"train.steps={train.steps} must be a multiple of train.steps_per_call={train.steps_per_call}")
     return config
+
+
+def _check_evaluators(config: ml_collections.ConfigDict) -> None:
+    """Raises UserError where `eval`, `train.best` and `train.patience` do not fit together."""
+    train, known = config.train, config.eval
+    for name, fields in known.items():
+        if unknown := set(fields) - set(base.EVALUATOR):
+            raise UserError(f"eval.{name}.{min(unknown)}: no such field; use one of: {', '.join(base.EVALUATOR)}")
+    if train.best and train.best not in known:
+        raise UserError(f"train.best={train.best!r}: must be one of the evaluators {', '.join(known)}, or '' for none")
+    best = known[train.best] if train.best else None
+    if best and best.every and best.split == "test":
+        raise UserError(
+            f"train.best={train.best!r}: the best checkpoint is not chosen on test images; set "
+            f"eval.{train.best}.split=val, or train.best to another evaluator, or to ''"
+        )
+    if train.patience and not (best and best.every):
+        field = f"eval.{train.best}.every" if train.best else "train.best and that evaluator's every"
+        raise UserError(f"train.patience={train.patience}: needs {field}, the steps from score to score")
 
 
 def flat(tree: dict, prefix: str = "") -> dict:

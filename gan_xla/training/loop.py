@@ -22,10 +22,10 @@ from gan_xla.training.step import for_seeds, make_step
 ASK_EVERY = 50  # steps; whether a phase may end early
 
 
-def out_of_patience(train: ml_collections.ConfigDict, checkpoints: Checkpoints, step: int) -> bool:
+def out_of_patience(config: ml_collections.ConfigDict, checkpoints: Checkpoints, step: int) -> bool:
     """Whether the last `train.patience` scores until `step` were no better than the best one."""
-    best = checkpoints.best()
-    return bool(train.patience) and best is not None and step - best >= train.patience * train.evaluate_every
+    best, patience = checkpoints.best(), config.train.patience
+    return bool(patience) and best is not None and step - best >= patience * config.eval[config.train.best].every
 
 
 class NonFinite(Exception):
@@ -107,11 +107,12 @@ class Loop:
 
     def __init__(self, config, dataset, gan, optimizer, scorer, checkpoints, reporter, interrupt):
         self._config, self._dataset, self._gan, self._optimizer = config, dataset, gan, optimizer
-        self._scorer = scorer
+        self._scorer, self._evaluators = scorer, scorer.every if scorer else {}
         self._checkpoints, self._reporter, self._interrupt = checkpoints, reporter, interrupt
         train, shown = config.train, config.data
         self._resident = Resident(dataset, shown.image_size, augmentation.of(shown)) if shown.on_device else None
-        self._saves = [every for every in (train.checkpoint_every, train.keep_every, train.evaluate_every) if every]
+        scored = config.eval[train.best].every if train.best else 0
+        self._saves = [every for every in (train.checkpoint_every, train.keep_every, scored) if every]
         self._skipped, self._waited = 0, 0.0
         self._ahead, self._made, self._next = Ahead(), {}, None
 
@@ -174,24 +175,25 @@ class Loop:
                 self._check(after, logs)  # no checkpoint of what may have to be undone
             if save:
                 self._checkpoints.save(after, state, score)
-            asked |= score is not None and out_of_patience(train, self._checkpoints, after)
+            asked |= score is not None and out_of_patience(self._config, self._checkpoints, after)
             if asked or grown:
                 break
         return state, after, asked
 
     def _scored(self, before: int, after: int, state, logs: Tree) -> tuple[float | None, dict[str, float]]:
-        """The score and the numbers behind it, after the steps that `train.evaluate_every` names and the last one."""
-        train = self._config.train
-        if not self._scorer or not (due(train.evaluate_every, before, after) or after == train.steps):
+        """The score by `train.best`, where it is due, and the numbers of all evaluators that are."""
+        last = after == self._config.train.steps
+        names = [name for name, every in self._evaluators.items() if last or due(every, before, after)]
+        if not names:
             return None, {}
         self._check(after, logs)
-        score, scores = self._scorer(after, state)
+        score, scores = self._scorer(after, state, names)
         best = self._checkpoints.best()
         self._reporter.say(
             f"step {after}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}"
             + (f"; the best checkpoint is of step {best}" if best else "")
         )
-        if after == train.steps and (sentence := self._scorer.sentence(scores)):
+        if last and (sentence := self._scorer.sentence(scores)):
             self._reporter.say(sentence)
         return score, scores
 

@@ -67,7 +67,7 @@ class Run:
         while True:
             state, start, (begin, *told) = self._begin(checkpoints, rollbacks)
             rollbacks = int(np.max(state.rollbacks))
-            if start >= config.train.steps or out_of_patience(config.train, checkpoints, start):
+            if start >= config.train.steps or out_of_patience(config, checkpoints, start):
                 return state, start
             told += self._note(start)
             with self._reporter(start) as reporter:
@@ -156,7 +156,8 @@ def prepare(config: ml_collections.ConfigDict) -> Parts:
     dataset = data.load(config.data)
     share = config.data.validation
     if share is None:
-        share = validation.SHARE if config.train.evaluate_every else 0.0
+        scored = any(one.get("every") and one.get("split", "val") == "val" for one in config.get("eval", {}).values())
+        share = validation.SHARE if scored else 0.0
     dataset = validation.hold_out(dataset, share)
     _warn(dataset, config.train.batch_size)
     config = settings.resolve(config, dataset.images, {**dataset.fields, "validation": share})
@@ -205,7 +206,7 @@ def train(
     boards.check(config)
     parts = prepare(settings.continued(config, workdir))
     config, dataset = parts.config, parts.dataset
-    scorer = Scorer(config, dataset) if config.train.evaluate_every else None
+    scorer = Scorer(config, dataset) if any(evaluator.every for evaluator in config.eval.values()) else None
     found: list[changes.Change] = []
     try:
         with (

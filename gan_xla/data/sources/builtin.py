@@ -101,9 +101,8 @@ def load(data):
         parts = [_drawn(part, field(data, "paired", False)) for part in (train, test)]
         return Dataset(*parts, about=about, pairs=_all_pairs(train) if field(data, "paired_share", 0.0) else None)
     if field(data, "unlabelled", False):
-        return Dataset(
-            *((Arrays(x=np.concatenate([part["x_A"], part["x_B"]])),) for part in (train, test)), about=about
-        )
+        parts = ((Arrays(x=np.concatenate([p["x_A"], p["x_B"]]), names=_names(p)),) for p in (train, test))
+        return Dataset(*parts, about=about)
     if labels(data):
         return _labelled(train, test, _categories(name), labels(data), about)
     return Dataset(train=_unpaired(train), test=_unpaired(test), about=about)
@@ -132,9 +131,10 @@ def _turned(azimuth):
 
 def _drawn(part, paired):
     """Drawings in A and what they show in B: one source of pairs, or one for each domain."""
-    objects = np.concatenate([part["x_A"], part["x_B"]])
+    objects, names = np.concatenate([part["x_A"], part["x_B"]]), _names(part)
     both = {"x_A": np.stack([drawing(image) for image in objects]), "x_B": objects}
-    return (Arrays(**both),) if paired else tuple(Arrays(**{key: x}) for key, x in both.items())
+    sides = (both,) if paired else ({key: x} for key, x in both.items())
+    return tuple(Arrays(names=names, **side) for side in sides)
 
 
 def _all_pairs(part):
@@ -169,12 +169,22 @@ def _labelled(train, test, categories, names, about):
         else:
             hot = np.repeat(np.eye(2, dtype=bool), [len(part["x_A"]), len(part["x_B"])], axis=0)
         chosen = hot.any(axis=1)  # the views from the side face nowhere
-        sources.append((Arrays(x=x[chosen], label=hot[chosen].astype(np.float32)),))
+        called = [name for name, taken in zip(_names(part), chosen, strict=True) if taken]
+        sources.append((Arrays(x=x[chosen], label=hot[chosen].astype(np.float32), names=called),))
     return Dataset(*sources, about=about, labels=names)
 
 
+def _names(part):
+    """Of the views of A, then of B."""
+    return [*part["name_A"], *part["name_B"]]
+
+
 def _unpaired(part):
-    return tuple(Arrays(azimuths=part[f"azimuth_{key[-1]}"], **{key: part[key]}) for key in ("x_A", "x_B"))
+    def side(domain):
+        known = {"azimuths": part[f"azimuth_{domain}"], "names": list(part[f"name_{domain}"])}
+        return Arrays(**known, **{f"x_{domain}": part[f"x_{domain}"]})
+
+    return tuple(side(domain) for domain in "AB")
 
 
 def _categories(name):
@@ -210,7 +220,7 @@ def views(name, split, image_size, background=images.WHITE, channels=3, how="str
     Returns:
       dict of x_A and x_B (uint8 [n, *image_size, channels]), azimuth_A and
       azimuth_B (float32 [n], degrees, 0 faces the viewer), model_A and model_B
-      (int64 [n], the model's number within its category).
+      (int64 [n], the model's number within its category), name_A and name_B (of both, such as "chairs 7 at 45").
     Raises:
       UserError: there is no such name, or no view between these azimuths.
     """
@@ -236,6 +246,7 @@ def _domain(name, split, domain, channels, size, background, how, azimuths):
         "x": np.stack([images.fit(image, size, how, background) for image in pixels]),
         "azimuth": np.tile(angles, len(chosen)),
         "model": np.repeat(np.asarray(chosen, np.int64), len(angles)),
+        "name": np.array([f"{category} {number} at {angle:g}" for number in chosen for angle in angles]),
     }
     for array in found.values():
         array.flags.writeable = False

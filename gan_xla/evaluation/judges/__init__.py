@@ -12,6 +12,8 @@ from gan_xla.data.dataset import Dataset, Source, values
 from gan_xla.errors import UserError
 from gan_xla.evaluation.cases import Rows, spread
 from gan_xla.evaluation.judges import azimuth, classifier
+from gan_xla.evaluation.metrics import confidence
+from gan_xla.evaluation.metrics.confidence import Estimate
 from gan_xla.images.ranges import window
 
 STEPS = 1500
@@ -28,7 +30,7 @@ class Judge(NamedTuple):
     """
 
     predictor: classifier.Predictor
-    accuracy: float
+    accuracy: Estimate
 
     def agrees(self, x: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Whether it reads the label number `asked` [n], perhaps beside others, from uint8 [n, h, w, c]; bool [n]."""
@@ -47,7 +49,8 @@ def train(part: Dataset, columns: slice, one_hot: bool, section: ml_collections.
     """
     x, label = read(part.train[0], columns, section)
     predictor = classifier.fit(x, label, one_hot=one_hot, seed=seed, steps=STEPS, mirror=bool(section.flip))
-    return Judge(predictor, classifier.accuracy(predictor, *read(part.test[0], columns, section)))
+    right = classifier.right(predictor, *read(part.test[0], columns, section))
+    return Judge(predictor, confidence.of_parts(right))
 
 
 class Facer(NamedTuple):
@@ -59,7 +62,7 @@ class Facer(NamedTuple):
     """
 
     predictor: Tree
-    error: float
+    error: Estimate
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Azimuths, degrees [n], of images uint8 [n, h, w, 3]."""
@@ -87,7 +90,8 @@ def train_facer(dataset: Dataset, key: str, section: ml_collections.ConfigDict, 
         x = np.stack([images.resize(image, size) for chunk in rows for image in chunk[key]])
         found.append((images.compose(x, tuple(section.background)) if x.shape[-1] == 4 else x, source.azimuths))
     predictor = azimuth.fit(*found[0], seed=seed, steps=STEPS)
-    return Facer(predictor, azimuth.mean_absolute_error(azimuth.predict(predictor, found[1][0]), found[1][1]))
+    wrong = np.abs(azimuth.difference(azimuth.predict(predictor, found[1][0]), found[1][1]))
+    return Facer(predictor, confidence.of_parts(wrong))
 
 
 def read(source: Source, columns: slice, section: ml_collections.ConfigDict) -> tuple[np.ndarray, np.ndarray]:

@@ -205,8 +205,13 @@ def accuracy(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> fl
     """
     if np.shape(labels) != (len(images), _count(predictor)):
         raise ValueError(f"expected labels [{len(images)}, {_count(predictor)}], got {list(np.shape(labels))}")
-    right = decide(predictor, images) == labels
-    return float((right.all(axis=1) if predictor.one_hot else right).mean())
+    return float(right(predictor, images, labels).mean())
+
+
+def right(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The share of right answers of each image, [n], as `accuracy` takes them."""
+    found = decide(predictor, images) == labels
+    return found.all(axis=1) if predictor.one_hot else found.mean(axis=1)
 
 
 def _count(predictor: Predictor) -> int:

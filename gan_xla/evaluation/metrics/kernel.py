@@ -5,13 +5,16 @@ for every n, unlike the Frechet distance, and therefore now and then below 0 for
 often print it times 1000.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from gan_xla.evaluation.metrics import inputs
+from gan_xla.evaluation.metrics.confidence import Estimate, linear
 
 SUBSETS, SUBSET_SIZE = 100, 1000
+SIGMA, SCALE = 10, 1000  # of CMMD
 LEAST = 3  # rows of each set that `mmd2` needs for its error
 
 
@@ -34,23 +37,30 @@ class Kid(NamedTuple):
     subset_size: int
 
 
-class Estimate(NamedTuple):
-    """A value and its standard error."""
-
-    value: float
-    error: float
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _row_sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """KID's kernel of features [m, d] and [n, d]: [m, n]."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def gaussian(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """CMMD's kernel exp(-|x - y|^2 / (2 SIGMA^2)) of features [m, d] and [n, d]: [m, n]."""
+    squares = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1) - 2 * x @ y.T
+    return np.exp(-np.maximum(squares, 0) / (2 * SIGMA**2))
+
+
+def _row_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> np.ndarray:
     """Sums over y of the kernel of x [m, d] with y [n, d]: [m]."""
-    width = x.shape[1]
     rows = inputs.blocks(len(x), len(y))
-    return np.concatenate([((x[part] @ y.T / width + 1) ** 3).sum(axis=1) for part in rows])
+    return np.concatenate([kernel(x[part], y).sum(axis=1) for part in rows])
 
 
-def _own_sums(x: np.ndarray) -> np.ndarray:
+def _own_sums(x: np.ndarray, kernel: Kernel = cubic) -> np.ndarray:
     """Sums over the other samples of the kernel of x with x: [m]."""
-    return _row_sums(x, x) - (np.sum(x**2, axis=1) / x.shape[1] + 1) ** 3
+    itself = np.concatenate([kernel(row[None], row[None])[0] for row in x])
+    return _row_sums(x, x, kernel) - itself
 
 
 def _discrepancy(x: np.ndarray, y: np.ndarray) -> float:
@@ -84,28 +94,43 @@ def kid(a: np.ndarray, b: np.ndarray, *, subsets: int = SUBSETS, subset_size: in
     return Kid(float(np.mean(values)), std, std / subsets**0.5, subsets, size)
 
 
-def mmd2(a: np.ndarray, b: np.ndarray) -> Estimate:
+def mmd2(a: np.ndarray, b: np.ndarray, kernel: Kernel = cubic) -> Estimate:
     """The same discrepancy from all images at once, with a standard error by the delete-one jackknife.
 
     The jackknife leaves out each image of either set in turn (Efron and Stein 1981); it tends to be too large, by up
     to half, where both sets are of one distribution.
 
     Args:
-      a, b: features [m, d] and [n, d]; the m x n kernel is never held whole.
+      a, b: features [m, d] and [n, d] of real images and of others; the m x n kernel is never held whole.
+      kernel: `cubic`, or `gaussian`.
     Raises:
       ValueError: other shapes, or numbers that are not finite.
       UserError: fewer than 3 images in either set.
     """
     a, b = inputs.feature_pair(a, b, least=LEAST)
     m, n = len(a), len(b)
-    own = [_own_sums(a), _own_sums(b)]
-    cross = [_row_sums(a, b), _row_sums(b, a)]
+    own = [_own_sums(a, kernel), _own_sums(b, kernel)]
+    cross = [_row_sums(a, b, kernel), _row_sums(b, a, kernel)]
     within = [sums.sum() / (k * (k - 1)) for sums, k in zip(own, (m, n))]
     between = cross[0].sum() / (m * n)
-    variance = 0.0
+    added = []
     for side, k, others in ((0, m, n), (1, n, m)):
         own_left = (own[side].sum() - 2 * own[side]) / ((k - 1) * (k - 2))
         cross_left = (cross[side].sum() - cross[side]) / ((k - 1) * others)
         left_out = own_left - 2 * cross_left  # and a constant, the other set's own term
-        variance += (k - 1) / k * np.sum((left_out - left_out.mean()) ** 2)
-    return Estimate(float(sum(within) - 2 * between), float(variance**0.5))
+        added.append((k - 1) * (left_out.mean() - left_out))
+    return linear(sum(within) - 2 * between, made=added[1], real=added[0])
+
+
+def cmmd(a: np.ndarray, b: np.ndarray) -> Estimate:
+    """CMMD (Jayasumana et al. 2024): the discrepancy under `gaussian`, times 1000, of unit-length CLIP features.
+
+    The estimate is the authors', which counts each image's likeness to itself and so is at least 0; for the images that
+    a set needs, thousands, it and the unbiased one are nearly the same. Its error is that one's. Arguments and errors
+    as `mmd2`.
+    """
+    unbiased = mmd2(a, b, gaussian)
+    a, b = inputs.feature_pair(a, b)
+    own = sum(_row_sums(x, x, gaussian).mean() / len(x) for x in (a, b))
+    value = own - 2 * _row_sums(a, b, gaussian).mean() / len(b)
+    return linear(SCALE * value, made=SCALE * unbiased.made, real=SCALE * unbiased.real)

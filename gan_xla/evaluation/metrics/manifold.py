@@ -61,10 +61,9 @@ def _checked(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray, np
     return real - centre, fake - centre
 
 
-def _inside(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> float:
-    """Share of the points in some closed ball."""
-    inside = [(found <= radii).any(axis=1) for found in _squared_distances(points, centres)]
-    return float(np.concatenate(inside).mean())
+def _inside(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Which of the points are in some closed ball."""
+    return np.concatenate([(found <= radii).any(axis=1) for found in _squared_distances(points, centres)])
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> PrecisionRecall:
@@ -77,8 +76,16 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> Preci
       ValueError: other shapes, numbers that are not finite, or k < 1.
       UserError: k or fewer images in either set.
     """
+    return PrecisionRecall(*(float(x.mean()) for x in inside(real, fake, k=k)))
+
+
+def inside(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Which fakes are in some real ball, bool [m], and which reals in some ball of a fake, bool [n].
+
+    Arguments and errors as in `precision_recall`, whose numbers are the means of these.
+    """
     real, fake = _checked(real, fake, k)
-    return PrecisionRecall(_inside(fake, real, _radii(real, k)), _inside(real, fake, _radii(fake, k)))
+    return _inside(fake, real, _radii(real, k)), _inside(real, fake, _radii(fake, k))
 
 
 def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> DensityCoverage:
@@ -88,11 +95,18 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> Densi
     and 1 - (n - 1) ... (n - k) / ((2 n - 1) ... (2 n - k)), nearly 1 - 2^-k. Arguments and errors as in
     `precision_recall`.
     """
+    return DensityCoverage(*(float(x.mean()) for x in held(real, fake, k=k)))
+
+
+def held(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """How many real balls hold each fake, per k, [m], and which reals' balls hold a fake, bool [n].
+
+    Arguments and errors as in `precision_recall`; the numbers of `density_coverage` are the means of these.
+    """
     real, fake = _checked(real, fake, k)
-    radii = _radii(real, k)
-    held, covered = 0, np.zeros(len(real), bool)
+    radii, balls, covered = _radii(real, k), [], np.zeros(len(real), bool)
     for found in _squared_distances(fake, real):
-        inside = found < radii
-        held += int(inside.sum())
-        covered |= inside.any(axis=0)
-    return DensityCoverage(held / (k * len(fake)), float(covered.mean()))
+        within = found < radii
+        balls.append(within.sum(axis=1) / k)
+        covered |= within.any(axis=0)
+    return np.concatenate(balls), covered

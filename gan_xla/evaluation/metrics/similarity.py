@@ -149,6 +149,11 @@ def diversity(images: np.ndarray, pairs: int, seed: int = 0) -> float:
       ValueError: other images, or no pairs.
       UserError: one image, or images of fewer than 11 pixels a side.
     """
+    return float(of_pairs(images, pairs, seed)[0].mean())
+
+
+def of_pairs(images: np.ndarray, pairs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """MS-SSIM of random pairs, [pairs], and the numbers of the two images of each; as `diversity`."""
     images = inputs.images(images)
     if len(images) < 2:
         raise UserError("too few images: diversity needs 2 or more")
@@ -158,4 +163,4 @@ def diversity(images: np.ndarray, pairs: int, seed: int = 0) -> float:
     first = generator.integers(len(images), size=pairs)
     second = (first + generator.integers(1, len(images), size=pairs)) % len(images)
     values = [ms_ssim(images[first[part]], images[second[part]]) for part in inputs.slices(pairs, CHUNK)]
-    return float(np.concatenate(values).mean())
+    return np.concatenate(values), first, second
