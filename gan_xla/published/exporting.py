@@ -146,8 +146,8 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
             )
     if model.step < model.phase.fades_until:
         raise Unpublished(
-            f"step {model.step}: a level fades in until step {model.phase.fades_until}, which the published files do not "
-            "tell; export a later checkpoint, or use --format=stablehlo, onnx or savedmodel"
+            f"step {model.step}: a level fades in until step {model.phase.fades_until}, which the published files do "
+            "not tell; export a later checkpoint, or use --format=stablehlo, onnx or savedmodel"
         )
     channels = {"channels": nets.channels(config.data)} if role == "generator" else {}
     if isinstance(nets.channels(config.data), tuple):

@@ -80,14 +80,14 @@ def plan(files: Sequence[File], direction: str | None = None, labels: str | None
         raise UserError(f"--labels={labels}: these networks take none; leave it out")
     found: dict[str, File] = {}
     notes = []
-    for file in files:
-        name = _name(file)
+    for one in files:
+        name = _name(one)
         if not name:
-            name = "genA2B" if direction != "BtoA" else "genB2A"
-            notes.append(f"{file.path}: its name tells no direction: {name[3]}to{name[5]} assumed (--direction)")
+            name = "genB2A" if direction == "BtoA" else "genA2B"
+            notes.append(f"{one.path}: its name tells no direction: {name[3]}to{name[5]} assumed (--direction)")
         if name in found:
-            raise UserError(f"--input: {found[name].path} and {file.path} are both {name} by their names")
-        found[name] = file
+            raise UserError(f"--input: {found[name].path} and {one.path} are both {name} by their names")
+        found[name] = one
     networks = {ours: found[theirs] for ours, theirs in NAMES.items() if theirs in found}
     if not networks:
         raise UserError("--input: no generator among the networks; add its file")
