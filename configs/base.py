@@ -118,6 +118,8 @@ GENERATOR = dict(
     bottleneck=Of("encoder_decoder", 0),  # channels of the vector in the middle: the 5-layer form; 0: none, 4 layers
     fmap_base=Of("progressive", 8192),  # channels at 2x2 pixels, half of them at each doubling; ...
     fmap_max=Of("progressive", 512),  # ... but never more than this
+    first_norm=Of("progressive", True),  # normalise what the first layer makes, as that of all others
+    first_biases=Of("progressive", "shared"),  # of the first layer, by all 4x4 pixels; or pixels: each has its own
     # Share of the values set to 0, of the layers that have dropout.
     dropout=Of("unet_discogan unet_pix2pix", 0.5, resnet=0.0),
     norm=Of("resnet unet_discogan", "instance", unet_pix2pix="batch"),  # batch, instance, instance_affine, none
@@ -130,6 +132,8 @@ GENERATOR = dict(
     # Weights to begin with: normal, N(0, 0.02); xavier, by fans, times 0.02; he, by fan in.
     initial=Of("resnet", "normal"),
     light=Of("ugatit", False),  # make gamma and beta of the maps' means, not of all their pixels
+    # Variances of AdaLIN divide by n - 1, as in the authors' PyTorch code, whose networks exports then are; else by n.
+    unbiased=Of("ugatit", False),
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(

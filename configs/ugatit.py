@@ -8,7 +8,9 @@ and for the classifiers of their attention; cycle and identity losses of 10, the
 (0.5, 0.999), weight decay 1e-4, batch 1, 1,000,000 steps, the learning rate constant for the first half, then linear to
 zero; resize to 286, random crop to 256, mirroring. A generator makes gamma and beta of all pixels of its maps, which is
 a layer of 268 million parameters (8 GB with both players' moments, 3 more for a step);
-`--config.model.generator.light=True` makes them of the maps' means, as the authors' `--light` (1.5 GB).
+`--config.model.generator.light=True` makes them of the maps' means, as the authors' `--light` (1.5 GB). With
+`--config.model.generator.unbiased=True` variances are those of the authors' PyTorch code, as which such a run can be
+exported; without, those of their TensorFlow code.
 
 :quick: chairs to faces at 32x32, width 16, 2 blocks of either kind, judges of 3 and 1 strided convolutions, 2000 steps
 of batch 4, no mirroring, Adam 2e-4, an average of G. Expect blurred heads in the place of chairs after 2000 steps (7

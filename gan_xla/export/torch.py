@@ -21,7 +21,10 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
     except ImportError as error:
         raise UserError("--format=torch needs PyTorch: pip install 'gan_xla[torch]'") from error
 
+    def tensors(tree):
+        return {name: tensors(x) if isinstance(x, dict) else torch.from_numpy(x) for name, x in tree.items()}
+
     def save(arrays, about, path):
-        torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
+        torch.save(tensors(arrays), path)
 
     exporting.write(model, output, direction, save)

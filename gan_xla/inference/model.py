@@ -40,6 +40,7 @@ class Model:
       step: training step of the checkpoint.
       variables: {"gen": (params, stats), "disc": (params, stats)} of plain arrays; where training
         kept the generators' moving average, that is "gen", and "gen_raw" what it averaged.
+      phase: of the training, to which the step belongs.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Model:
         self._gan, self._placed = gan, devices.everywhere(variables["gen"])
         static = ("statistics",) if gan.labels else ("target", "statistics")
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
-        now = Ctx(key=None, step=step, index=None, phase=gan.phase(step, early), train=False)
+        self.phase = gan.phase(step, early)
+        now = Ctx(key=None, step=step, index=None, phase=self.phase, train=False)
         self._codes = Codes(gan, config.gan, self._placed)
         self._draw = partial(gan.sample, ctx=now) if gan.sample else None
         self._sample = jax.jit(self._draw) if gan.sample else None

@@ -101,6 +101,7 @@ class EqualConv(nn.Module):
       padding: as of `operation`.
       gain: the constant is gain / sqrt(fan-in); sqrt(2) before a rectifier.
       operation: `conv` or `conv_transpose`.
+      biased: height and width of the output where each of its pixels has a bias of its own; () where all share one.
     """
 
     features: int
@@ -108,13 +109,14 @@ class EqualConv(nn.Module):
     padding: int = 1
     gain: float = math.sqrt(2)
     operation: Callable = conv
+    biased: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """[n, h, w, c] -> [n, h', w', features]."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (*self.biased, self.features), jnp.float32)
         scale = self.gain / math.sqrt(math.prod(shape[:3]))
         x, kernel, bias = promote_dtype(x, kernel, bias)
         # XLA:GPU is not to see the scaling: it would take an input's gradient for a convolution.
@@ -164,9 +166,13 @@ class Generator(_Progressive):
 
     Attributes, besides the shared ones:
       latent: length of the latent vectors.
+      first_norm: whether what the first layer makes is normalised, as that of all others is.
+      first_biases: of the first layer, "shared" by the 4x4 pixels, or one for each of the "pixels".
     """
 
     latent: int = 512
+    first_norm: bool = True
+    first_biases: str = "shared"
 
     @nn.compact
     def __call__(self, z: Array, level: int | None = None, alpha: Array | float = 1.0) -> Array:
@@ -182,12 +188,17 @@ class Generator(_Progressive):
         if z.shape[1:] != (self.latent + self.labels,):
             raise ValueError(f"z is {z.shape}, not [n, {self.latent} + {self.labels}]")
 
-        def hidden(x, features, name, **options):
-            return pixel_norm(nn.leaky_relu(EqualConv(features, name=name, **options)(x), 0.2))
+        if self.first_biases not in ("shared", "pixels"):
+            raise UserError(f"model.generator.first_biases={self.first_biases!r} is unknown; use shared or pixels")
+
+        def hidden(x, features, name, normalise=pixel_norm, **options):
+            return normalise(nn.leaky_relu(EqualConv(features, name=name, **options)(x), 0.2))
 
         # A transposed convolution of one pixel is a dense layer. Its fan-in counts the 16 pixels that it makes,
         # as the authors do by a gain of sqrt(2)/4 over the length of z.
         dense = dict(kernel_size=4, padding=0, operation=conv_transpose)
+        dense["biased"] = (4, 4) if self.first_biases == "pixels" else ()
+        dense["normalise"] = pixel_norm if self.first_norm else lambda x: x
         x = hidden(pixel_norm(z)[:, None, None], self.width(4), "4x4_up", **dense)
         image = None
         for r in self.resolutions(level):

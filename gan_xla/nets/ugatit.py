@@ -12,8 +12,8 @@ from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv, uniform
 
 
-def _standardised(x: Array, axes: tuple[int, ...]) -> Array:
-    mean, variance = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, keepdims=True)
+def _standardised(x: Array, axes: tuple[int, ...], unbiased: bool) -> Array:
+    mean, variance = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, ddof=int(unbiased), keepdims=True)
     return (x - mean) / jnp.sqrt(variance + 1e-5)
 
 
@@ -24,9 +24,11 @@ class LayerInstanceNorm(nn.Module):
 
     Attributes:
       rho: it begins with.
+      unbiased: whether variances of n values divide by n - 1.
     """
 
     rho: float
+    unbiased: bool = False
 
     @nn.compact
     def __call__(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
@@ -36,7 +38,8 @@ class LayerInstanceNorm(nn.Module):
         if gamma is None:
             gamma = self.param("scale", nn.initializers.ones, (c,))[None]
             beta = self.param("bias", nn.initializers.zeros, (c,))[None]
-        x = rho * _standardised(x, (1, 2)) + (1 - rho) * _standardised(x, (1, 2, 3))
+        standardised = partial(_standardised, x, unbiased=self.unbiased)
+        x = rho * standardised((1, 2)) + (1 - rho) * standardised((1, 2, 3))
         return x * gamma[:, None, None] + beta[:, None, None]
 
 
@@ -75,6 +78,8 @@ class Generator(blocks.Network):
       blocks: number of residual blocks of either kind.
       light: whether gamma and beta are made of the means of maps, not of all their pixels, which at 256 pixels takes a
         layer of 268 million parameters (the authors' `--light`).
+      unbiased: whether variances of AdaLIN and LIN divide by n - 1, as in the authors' PyTorch code; by n in their
+        TensorFlow code.
       channels: image channels of the output.
       output: "tanh", "sigmoid" or "linear".
     """
@@ -83,6 +88,7 @@ class Generator(blocks.Network):
     width: int = 64
     blocks: int = 4
     light: bool = False
+    unbiased: bool = False
     channels: int = 3
     output: str = "tanh"
 
@@ -112,11 +118,12 @@ class Generator(blocks.Network):
         self.show(logits)
         x = nn.relu(Conv(width, 1)(x))
         gamma, beta = self._style(x, width)
+        adaptive = partial(LayerInstanceNorm, unbiased=self.unbiased)
         for _ in range(self.blocks):
-            y = nn.relu(LayerInstanceNorm(0.9)(convolve(x, width), gamma, beta))
-            x = x + LayerInstanceNorm(0.9)(convolve(y, width), gamma, beta)
+            y = nn.relu(adaptive(0.9)(convolve(x, width), gamma, beta))
+            x = x + adaptive(0.9)(convolve(y, width), gamma, beta)
         for width in (2 * self.width, self.width):
-            x = nn.relu(LayerInstanceNorm(0.0)(convolve(blocks.double(x), width)))
+            x = nn.relu(adaptive(0.0)(convolve(blocks.double(x), width)))
         return blocks.OUTPUTS[self.output][0](convolve(x, self.channels, 7))
 
     def _style(self, x: Array, width: int) -> tuple[Array, Array]:

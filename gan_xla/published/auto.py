@@ -9,14 +9,34 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_xla.errors import UserError
-from gan_xla.published import containers, junyanz, layout, sktbrain, structure, yunjey
+from gan_xla.published import (
+    akanimax,
+    containers,
+    facebookresearch,
+    junyanz,
+    layout,
+    sktbrain,
+    structure,
+    yunjey,
+    znxlwm,
+)
 from gan_xla.published.layout import File, Layer, Plan
 
 FORMS = (junyanz, sktbrain, yunjey)
+NAMED = (znxlwm, facebookresearch, akanimax)  # known by their names alone
+# Networks that look like ours, and are not.
+OTHERS = {
+    r"progression(_\d+)?\.": "a growing network that normalises before its rectifiers, and with layers whose learning "
+    "rate is not equalised; ours normalise after them",
+}
 # Parts of one network, which are none by themselves.
 PARTS = re.compile(r"\d+|model|main|net|layers?|conv\w*|blocks?|encoder|decoder|(up|down)\w*|res\w*")
-AVERAGE = re.compile(r"(^|[._-])ema([._-]|$)", re.IGNORECASE)
+AVERAGE = re.compile(r"(^|[._-])(?:ema|shadow|avg(?=G))([._-]|$|(?<=avg))", re.IGNORECASE)
 WAYS = (("AB", r"(?:a2b|atob|a_to_b|ab|x2y|xtoy)"), ("BA", r"(?:b2a|btoa|b_to_a|ba|y2x|ytox)"))
+
+
+class Unlike(UserError):
+    """A network that is known by its names, and is none of ours."""
 
 
 class Found(NamedTuple):
@@ -33,7 +53,7 @@ class Found(NamedTuple):
     form: ModuleType | None
 
 
-def read(paths: Sequence[Path], assumed: Mapping[str, str], left: list[str] | None = None) -> list[Found]:
+def read(paths: Sequence[Path], assumed: Mapping[str, str], left: list[UserError] | None = None) -> list[Found]:
     """The networks of files; of a generator and its moving average the latter.
 
     Args:
@@ -51,27 +71,37 @@ def read(paths: Sequence[Path], assumed: Mapping[str, str], left: list[str] | No
                 here += _networks(path, label, state, assumed, left)
             except UserError as error:
                 first = first or error
-                left.append(str(error))
+                left.append(error)
         if not here:
             raise first or UserError(f"{path}: holds no arrays by name; save the state_dict of a network")
         kept = _averages(here)
         labels = {one.label for one in kept}
-        left += [f"{one.file.path}: its moving average is taken" for one in here if one.label not in labels]
+        averaged = [one.file.path for one in here if one.label not in labels]
+        left += [UserError(f"{path}: its moving average is taken") for path in averaged]
         found += kept
+    unlike = next((error for error in left if isinstance(error, Unlike)), None)
+    if unlike and all(one.file.network.role == "discriminator" for one in found):
+        raise unlike
     return found
 
 
 def _averages(found: Sequence[Found]) -> list[Found]:
     averaged = {AVERAGE.sub(r"\1", one.label).strip("._-") for one in found if AVERAGE.search(one.label)}
-    return [one for one in found if AVERAGE.search(one.label) or one.label not in averaged]
+    return [
+        one
+        for one in found
+        if AVERAGE.search(one.label) or averaged.isdisjoint((one.label, one.label.removeprefix("net")))
+    ]
 
 
 def _networks(
-    path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str], left: list[str]
+    path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str], left: list[UserError]
 ) -> list[Found]:
     """Those of a state_dict: itself, or parts of it by the first words of its names."""
     try:
         return [_network(path, label, state, assumed)]
+    except Unlike:
+        raise
     except UserError as error:
         parts: dict[str, dict[str, np.ndarray]] = {}
         for key, array in state.items():
@@ -86,9 +116,9 @@ def _networks(
             try:
                 found += _networks(path, ".".join(filter(None, (label, inner))), part, assumed, odd)
             except UserError as other:
-                odd.append(str(other))
+                odd.append(other)
         if not found:
-            raise error
+            raise next((other for other in odd if isinstance(other, Unlike)), error) from None
         left += odd
         return found
 
@@ -96,6 +126,17 @@ def _networks(
 def _network(path: Path, label: str, state: Mapping[str, np.ndarray], assumed: Mapping[str, str]) -> Found:
     shown = Path(f"{path} ({label})") if label else path
     layout.check(state, path, shown)
+    for form in NAMED:
+        if any(form.OWN.match(key) for key in state):
+            if assumed:
+                raise UserError(f"--assume: {shown} is known by its names, and nothing is assumed of it; leave it out")
+            try:
+                return Found(label or path.stem, form.file(state, shown), form)
+            except UserError as error:
+                raise Unlike(str(error)) from error
+    for pattern, what in OTHERS.items():
+        if any(re.match(pattern, key) for key in state):
+            raise Unlike(f"{shown}: {what}")
     if not assumed and (known := _known(shown, state)):
         return Found(label or path.stem, *known)
     fit = structure.assume(structure.recognise(state, shown, assumed), assumed)
@@ -132,6 +173,10 @@ def plan(found: Sequence[Found], direction: str | None, labels: str | None) -> t
         raise UserError(f"--direction={direction}: use AtoB or BtoA")
     files = [one.file for one in found]
     forms = {one.form for one in found}
+    if named := [form for form in NAMED if form in forms]:
+        if len(forms) > 1:
+            raise UserError(f"--input: {files[0].path} and {files[-1].path} are of methods that do not go together")
+        return named[0].plan(files, direction=direction, labels=labels), named[0]
     if (
         len(forms) == 1
         and None not in forms

@@ -16,10 +16,11 @@ from gan_xla.contract import BYTES, Net
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
 from gan_xla.nets import blocks
-from gan_xla.published import junyanz, layout, sktbrain, yunjey
+from gan_xla.published import facebookresearch, junyanz, layout, sktbrain, yunjey, znxlwm
 
-FORMS = {net: form for form in (junyanz, sktbrain, yunjey) for net in form.NETS}
-BY_NAME = {form.__name__.rpartition(".")[-1]: form for form in (junyanz, sktbrain, yunjey)}
+NAMED = (znxlwm, facebookresearch)  # whose arrays have other forms than ours
+FORMS = {net: form for form in (junyanz, sktbrain, yunjey, *NAMED) for net in form.NETS}
+BY_NAME = {form.__name__.rpartition(".")[-1]: form for form in FORMS.values()}
 SIDES = {"gen": "generator", "disc": "discriminator"}
 # What the published networks do not have, by the fields of `model.<role>`.
 PLAIN = {
@@ -29,9 +30,14 @@ PLAIN = {
     "judges": ("patches", "mean"),
     "padding": ("reflect",),
     "slope": (0.2,),
+    "first_norm": (True,),
+    "group": (facebookresearch.GROUP,),
+    "unbiased": (True,),
 }
-
-
+# What a run can do about it.
+MENDS = {
+    "unbiased": "train on in a run with --init_from=WORKDIR --config.model.generator.unbiased=True, if only a step, or "
+}
 # What some of them have besides.
 ALSO = {("resnet", "upsample"): ("blur",)}
 
@@ -44,7 +50,7 @@ def write(
     model: Model,
     output: Path,
     direction: str | None,
-    save: Callable[[dict[str, np.ndarray], dict[str, str], Path], None],
+    save: Callable[[dict[str, Any], dict[str, str], Path], None],
     suffix: str | None = None,
     own: bool = False,
 ) -> None:
@@ -54,7 +60,7 @@ def write(
       model: trained.
       output: path of a file, with a suffix (net.pth), or of a directory, without one.
       direction: of a file; None for the model's first. A directory holds all of them.
-      save: (float32 arrays by PyTorch's names, metadata, path) -> None.
+      save: (float32 arrays by PyTorch's names, or such of several networks by theirs, metadata, path) -> None.
       suffix: of the files in a directory; None for those that the published code gives them.
       own: whether networks that nobody published are written as they are here, under our names.
     Raises:
@@ -70,6 +76,9 @@ def write(
         )
     found = {name: _network(model, side, name, own) for side in SIDES for name in _nets(model, side)}
     output.mkdir()
+    if not suffix and all(about["layout"] == "znxlwm" for _, about in found.values()):
+        save(znxlwm.together({name: arrays for name, (arrays, _) in found.items()}), {}, output / znxlwm.FILE)
+        return
     for name, (arrays, about) in found.items():
         form = BY_NAME.get(about["layout"])
         path = output / (form.file_name(model, name) if form else name)
@@ -103,9 +112,12 @@ def _network(model: Model, side: str, name: str, own: bool) -> tuple[dict[str, n
             raise
         # What draws and translates may have one network for all of it.
         return _as_it_is(nets.get(name) or next(iter(nets.values()))), _about(model, role, name, "gan_xla", "")
-    layers = form.layers(role, fields, model.config.data.image_size)
-    arrays = layout.write(nets[name], layers)
-    bgr = any(layer.bgr is not None for layer in layers)
+    size, bgr = model.phase.resolution or model.config.data.image_size, False
+    if form in NAMED:
+        arrays = form.write(nets[name], role, fields, size)
+    else:
+        layers = form.layers(role, fields, size)
+        arrays, bgr = layout.write(nets[name], layers), any(layer.bgr is not None for layer in layers)
     known = next(name for name, one in BY_NAME.items() if one is form)
     return arrays, _about(model, role, name, known, "BGR" if bgr and model.config.data.channels == 3 else "")
 
@@ -120,7 +132,8 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
     """The repository that has such networks, and all fields of the network."""
     config = model.config
     fields = config.model.get(role) or ml_collections.ConfigDict({"net": "own"})
-    if not (model.directions or model.labels) or model.latent or fields.net not in FORMS:
+    draws = model.latent and fields.net not in facebookresearch.NETS
+    if not (model.directions or model.labels or model.latent) or draws or fields.net not in FORMS:
         raise Unpublished(
             f"{config.gan}'s {fields.net} {role} has no published PyTorch layout; those of {', '.join(FORMS)} have "
             "one; use --format=stablehlo, onnx or savedmodel"
@@ -128,9 +141,14 @@ def _published(model: Model, role: str) -> tuple[ModuleType, Mapping[str, Any]]:
     for field, plain in PLAIN.items():
         if field in fields and fields[field] not in (*plain, *ALSO.get((fields.net, field), ())):
             raise Unpublished(
-                f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; use "
-                "--format=stablehlo, onnx or savedmodel"
+                f"model.{role}.{field}={fields[field]!r}: the published PyTorch network has nothing like it; "
+                f"{MENDS.get(field, '')}use --format=stablehlo, onnx or savedmodel"
             )
+    if model.step < model.phase.fades_until:
+        raise Unpublished(
+            f"step {model.step}: a level fades in until step {model.phase.fades_until}, which the published files do "
+            "not tell; export a later checkpoint, or use --format=stablehlo, onnx or savedmodel"
+        )
     channels = {"channels": nets.channels(config.data)} if role == "generator" else {}
     if isinstance(nets.channels(config.data), tuple):
         raise Unpublished(

@@ -69,10 +69,13 @@ def import_run(
         plan, form = auto.plan(found, **options)
     else:
         plan, form = _planned(format, paths, {"assume": assume, **options})
+    draws = any(file.network.latent for file in plan.networks.values())
+    if check and draws:
+        raise UserError(f"--check={check}: these networks draw, and translate nothing; leave it out")
     config = _configured(config or settings.load(plan.config), plan)
     made, notes = _state(config, form, plan)
     _save(workdir, config, made)
-    _report(workdir, config, plan, [*notes, *(f"left out: {reason}" for reason in left)])
+    _report(workdir, config, plan, draws, [*notes, *(f"left out: {reason}" for reason in left)])
     if check:
         ways = [f"{name[2]}to{name[3]}" for name in plan.networks if name.startswith("G_")]
         checking.check(workdir, Path(check), ways)
@@ -148,7 +151,7 @@ def _check_labels(config: ml_collections.ConfigDict, planes: int | None, chosen:
     """Checks that a generator of so many label planes has as many labels; `chosen` ones leave exclusive groups."""
     if planes is None:
         return
-    if chosen:
+    if chosen and config.data.get("exclusive"):
         known = set(config.data.labels)
         config.data.exclusive = tuple(group for group in config.data.exclusive if known.issuperset(group))
     space = LabelSpace.of(config.data)
@@ -171,8 +174,12 @@ def _state(
                 notes.append(f"{name} ({role}) is in none of the files: it begins with fresh weights")
                 continue
             file = plan.networks[name]
-            layers = file.layers or form.layers(role, config.model[role], config.data.image_size)
-            found[name], stale = layout.read(file.state, like, layers, file.path)
+            fields, size, stale = config.model[role], config.data.image_size, []
+            if form in auto.NAMED:
+                found[name] = form.read(file, like, fields, size)
+            else:
+                layers = file.layers or form.layers(role, fields, size)
+                found[name], stale = layout.read(file.state, like, layers, file.path)
             if stale:
                 notes.append(f"{file.path}: {len(stale)} running averages, which instance norm does not use, left out")
     if odd := plan.networks.keys() - found.keys():
@@ -232,7 +239,9 @@ def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
         print(f"  {theirs:{width}}  {ours}")
 
 
-def _report(workdir: epath.Path, config: ml_collections.ConfigDict, plan: layout.Plan, notes: Sequence[str]) -> None:
+def _report(
+    workdir: epath.Path, config: ml_collections.ConfigDict, plan: layout.Plan, draws: bool, notes: Sequence[str]
+) -> None:
     for name, file in plan.networks.items():
         print(f"{file.path}: {name}, {_about(file.network)}")
         _print_rows(file.rows)
@@ -243,5 +252,10 @@ def _report(workdir: epath.Path, config: ml_collections.ConfigDict, plan: layout
     where, domain = os.fspath(workdir), f" --domain={config.data.labels[0]}" if config.data.labels else ""
     data = f"--config.data.path=DIR{'' if config.data.source == 'folder' else ' --config.data.source=folder'}"
     print(f"{where}: {config.gan} of {images.shown(config.data.image_size)} images, step 0")
-    print(f"translate: python -m gan_xla.main --mode=translate --workdir={where} --input=PHOTOS --output=DIR{domain}")
+    if draws:
+        print(f"sample:    python -m gan_xla.main --mode=sample --workdir={where} --output=DIR{domain}")
+    else:
+        print(
+            f"translate: python -m gan_xla.main --mode=translate --workdir={where} --input=PHOTOS --output=DIR{domain}"
+        )
     print(f"train on:  python -m gan_xla.main --config={where}/config.py --workdir={where} {data}")

@@ -13,7 +13,20 @@ import numpy as np
 from gan_xla.errors import UserError
 from gan_xla.images import Size, sides
 from gan_xla.nets.unet_pix2pix import depth
-from gan_xla.published.layout import BLUR, CONV, NORM, UP, File, Layer, Network, Plan, by_name, norm_kind, shape
+from gan_xla.published.layout import (
+    BLUR,
+    CONV,
+    NORM,
+    UP,
+    File,
+    Layer,
+    Network,
+    Plan,
+    by_name,
+    norm_kind,
+    same_channels,
+    shape,
+)
 
 CLASSES = tuple(
     f"models.networks.{name}"
@@ -39,12 +52,6 @@ def recognise(state: Mapping[str, np.ndarray], source: Path) -> Network:
     return _patchgan(state, source)
 
 
-def _same_channels(takes: int, gives: int, source: Path) -> int:
-    if takes != gives:
-        raise UserError(f"{source}: a generator of {takes} channels to {gives}; here both domains have the same number")
-    return takes
-
-
 def _resnet(state: Mapping[str, np.ndarray], source: Path) -> Network:
     width, takes, _, _ = shape(state, "model.1.weight", source)
     blocks = len({key.split(".")[1] for key in state if ".conv_block." in key})
@@ -61,7 +68,7 @@ def _resnet(state: Mapping[str, np.ndarray], source: Path) -> Network:
         "antialias": down,
         "output": "tanh",
     }
-    return Network("generator", fields, _same_channels(takes, gives, source))
+    return Network("generator", fields, same_channels(takes, gives, source))
 
 
 def _unet(state: Mapping[str, np.ndarray], source: Path) -> Network:
@@ -72,7 +79,7 @@ def _unet(state: Mapping[str, np.ndarray], source: Path) -> Network:
         levels += 1
     norm = norm_kind(state, f"{_level(1)}.6")
     fields = {"net": "unet_pix2pix", "width": width, "norm": norm, "upsample": "transpose", "output": "tanh"}
-    return Network("generator", fields, _same_channels(takes, gives, source), size=2**levels)
+    return Network("generator", fields, same_channels(takes, gives, source), size=2**levels)
 
 
 def _patchgan(state: Mapping[str, np.ndarray], source: Path) -> Network:

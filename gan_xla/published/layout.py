@@ -7,7 +7,7 @@ them. Ours number the layers of each kind in that order, Conv_0, Conv_1, Norm_0,
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -189,23 +189,37 @@ def read(state: Mapping[str, np.ndarray], like: Net, layers: Sequence[Layer], so
     expected = {key for tree in like for key, _, _ in keyed(tree, layers)}
     stale = [f"{layer.name}.{name}" for layer in layers if layer.kind == NORM for name in map(NAMES.get, START)]
     stale = [key for key in stale if key in state and key not in expected]
-    if missing := [key for key in sorted(expected) if key not in state]:
-        raise UserError(f"{source}: lacks {_some(missing)}, which a network of its other keys has")
-    if left := [key for key in state if key not in expected and key not in stale]:
-        raise UserError(f"{source}: {_some(left)} belongs to no layer of the network that its other keys make up")
+    check_keys(state, sorted(expected), source, stale)
 
     def convert(key, layer, wanted):
         array = from_torch(state[key], layer.kind == UP)
         if array.shape != wanted.shape:
             shape = to_torch(np.empty(wanted.shape, bool), layer.kind == UP).shape
-            raise UserError(
-                f"{source}: {key} is {list(state[key].shape)}; in the network of its other keys it is {list(shape)}"
-            )
+            raise UserError(other_shape(source, key, state[key].shape, shape))
         array = array.astype(np.float32)
         return np.flip(array, layer.bgr) if layer.bgr is not None and array.ndim == 4 else array
 
     trees = ([convert(*leaf) for leaf in keyed(tree, layers)] for tree in like)
     return Net(*(jax.tree.unflatten(jax.tree.structure(tree), new) for tree, new in zip(like, trees))), stale
+
+
+def check_keys(
+    state: Mapping[str, np.ndarray], expected: Sequence[str], source: Path, stale: Collection[str] = ()
+) -> None:
+    """Checks that a state_dict has the keys of a network and no others; `stale` may be there.
+
+    Raises:
+      UserError: keys are missing or left over.
+    """
+    if missing := [key for key in expected if key not in state]:
+        raise UserError(f"{source}: lacks {_some(missing)}, which a network of its other keys has")
+    if left := [key for key in state if key not in {*expected, *stale}]:
+        raise UserError(f"{source}: {_some(left)} belongs to no layer of the network that its other keys make up")
+
+
+def other_shape(source: Path, key: str, found: Sequence[int], expected: Sequence[int]) -> str:
+    """A message."""
+    return f"{source}: {key} is {list(found)}; in the network of its other keys it is {list(expected)}"
 
 
 def _some(keys: Sequence[str]) -> str:
@@ -226,11 +240,35 @@ def shape(state: Mapping[str, np.ndarray], key: str, source: Path) -> tuple[int,
     return found
 
 
+def need(state: Mapping[str, np.ndarray], key: str, axes: int, source: Path) -> tuple[int, ...]:
+    """The shape of an array that a network of the other keys has.
+
+    Raises:
+      UserError: it is not there, or has another number of axes.
+    """
+    found = state[key].shape if key in state else ()
+    if len(found) != axes or 0 in found:
+        what = f"is {list(found)}, not of {axes} axes" if key in state else "is not there"
+        raise UserError(f"{source}: {key!r} {what}, which a network of its other keys has")
+    return found
+
+
 def norm_kind(state: Mapping[str, np.ndarray], name: str) -> str:
     """The kind of `blocks.Norm` that the layer `name` is; instance norm has parameters only where it is affine."""
     if f"{name}.weight" not in state:
         return "instance"
     return "batch" if f"{name}.{NAMES['var']}" in state else "instance_affine"
+
+
+def same_channels(takes: int, gives: int, source: Path) -> int:
+    """Channels of a generator's images.
+
+    Raises:
+      UserError: it gives others than it takes.
+    """
+    if takes != gives:
+        raise UserError(f"{source}: a generator of {takes} channels to {gives}; here both domains have the same number")
+    return takes
 
 
 def by_name(files: Sequence[File], pattern: str, example: str) -> dict[str, File]:
