@@ -1,13 +1,17 @@
 """Many translations of one image: styles drawn, read from images and given, in Python and on the command line."""
 
+import itertools
+
 import numpy as np
 import pytest
 from devices import configure
 from test_inference import _save
 
 import gan_xla
-from gan_xla import images
+from gan_xla import data, images
 from gan_xla.errors import UserError
+from gan_xla.evaluation.evaluate import evaluate
+from gan_xla.evaluation.features import stlpips
 from gan_xla.main import main
 
 
@@ -109,3 +113,26 @@ def test_what_does_not_go_is_one_line(run, files, tmp_path, capsys):
         assert _translate(flags[0], files, tmp_path / "out", *flags[1:]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_evaluation_tells_how_far_styles_differ_which_is_nearest_and_whether_a_reference_is_followed(tmp_path):
+    pytest.importorskip(stlpips.PACKAGE)
+    config = configure("munit", ("dg",), size=24)
+    config.data.update(source="builtin", name="edges2objects", load_size=24, flip=False, paired=True)
+    run = _save(tmp_path / "run", config)
+    numbers = evaluate(run, metrics=["cycle", "styles", "best"], num=6)["2"]["AtoB"].values()
+    found = {number["metric"]: number for number in numbers}
+    model, (test,) = gan_xla.load(run), data.load(config.data).test
+    rows = test.read(np.linspace(0, len(test) - 1, 6).astype(int))
+    x, truth = rows["x_A"], rows["x_B"]
+    drawn = [model.translate(x, seed=seed) for seed in (1, 2, 3, 4)]
+    nearest = np.min([np.abs(y.astype(float) - truth).mean((1, 2, 3)) for y in drawn], axis=0)
+    np.testing.assert_allclose(found["best"]["value"], nearest.mean(), rtol=1e-6)
+    far = [stlpips.distance(one, other).mean() for one, other in itertools.combinations(drawn, 2)]
+    np.testing.assert_allclose(found["styles"]["value"], np.mean(far), rtol=1e-5)
+    reference = test.read(np.arange(6))["x_B"]
+    made = model.translate(x, style=model.styles(reference=reference))
+    np.testing.assert_allclose(found["reference"]["value"], stlpips.distance(made, reference).mean(), rtol=1e-5)
+    back = model.translate(model.translate(x), "BtoA", style=model.styles(reference=x, direction="BtoA"))
+    np.testing.assert_allclose(found["cycle"]["value"], np.abs(back.astype(float) - x).mean(), rtol=1e-6)

@@ -8,7 +8,7 @@ BETTER_HIGHER = (
     "modes", "high_quality", "psnr", "ssim", "ms_ssim", "inception_score", "asked", "precision", "recall", "density",
     "coverage", "pixel_accuracy", "class_accuracy", "miou",
 )  # fmt: skip
-BETTER_LOWER = ("l1", "lpips", "kid", "fd", "cmmd", "swd", "azimuth", "cycle")
+BETTER_LOWER = ("l1", "lpips", "kid", "fd", "cmmd", "swd", "azimuth", "cycle", "best", "reference")
 
 
 def better(metric: str) -> str:

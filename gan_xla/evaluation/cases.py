@@ -2,7 +2,7 @@
 direction of a translation, each domain, and the samples. Which cases there are, the method's `Gan` says."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from gan_xla.inference.model import CHUNK, Model
 
 FEATURES = ("fd", "kid", "prdc")
 PAIRS = ("l1", "psnr", "ssim", "ms_ssim", "lpips")
+STYLES = 4  # translations of an image that are compared
 
 
 class Batch(NamedTuple):
@@ -36,6 +37,9 @@ class Batch(NamedTuple):
       truth: what a perfect translation would be.
       asked: numbers of the labels that were asked for, int [n].
       azimuth: of what it was made from, degrees [n].
+      styles: the same translated in several other styles, [n, k, h, w, c].
+      reference: a real image for each, [n, h, w, c].
+      referred: the same translated in the style of that.
       counts: of label maps, how often a true class (row) was made a class (column), int [n, classes, classes].
     """
 
@@ -46,6 +50,9 @@ class Batch(NamedTuple):
     truth: np.ndarray | None = None
     asked: np.ndarray | None = None
     azimuth: np.ndarray | None = None
+    styles: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    referred: np.ndarray | None = None
     counts: np.ndarray | None = None
 
 
@@ -81,7 +88,7 @@ class Case:
       name: of the direction or the domain, or "samples".
       count: how many images it is to make.
       names: what these are called: as what they are made from, or by the number of the noise.
-      draw: (model, numbers int [n], whether the way back is wanted) -> `Batch`'s fields of these numbers.
+      draw: (model, numbers int [n], names of the measures) -> `Batch`'s fields of these numbers that they need.
       real: the real images that it should resemble.
       key: of `real`'s rows.
       metrics: what of it can be measured, by the names of `gan_xla.evaluation.measures`.
@@ -92,7 +99,7 @@ class Case:
 
     name: str
     count: int
-    draw: Callable[[Model, np.ndarray, bool], Mapping[str, np.ndarray]]
+    draw: Callable[[Model, np.ndarray, Container[str]], Mapping[str, np.ndarray]]
     real: Rows
     key: str
     metrics: tuple[str, ...]
@@ -101,14 +108,14 @@ class Case:
     labelled: int | None = None
     values: tuple[Values, Values] = (BYTES, BYTES)
 
-    def batches(self, model: Model, back: bool) -> Iterator[Batch]:
+    def batches(self, model: Model, measures: Container[str] = ()) -> Iterator[Batch]:
         """All that the model makes, a bounded number at a time."""
         for numbers, kept in chunks(self.count, CHUNK) if self.count else ():
-            yield self.batch(model, numbers, back, kept)
+            yield self.batch(model, numbers, measures, kept)
 
-    def batch(self, model: Model, numbers: np.ndarray, back: bool, kept: int | None = None) -> Batch:
+    def batch(self, model: Model, numbers: np.ndarray, measures: Container[str] = (), kept: int | None = None) -> Batch:
         """What the model makes of some numbers, the first `kept` of them; dropout is that of their places here."""
-        fields = self.draw(model, numbers, back)
+        fields = self.draw(model, numbers, measures)
         if self.values[1].palette and "truth" in fields:
             fields = {**fields, "counts": _counts(fields["truth"], fields["fake"])}
         seen = {name: self._seen(x, self.values[name not in ("source", "back")]) for name, x in fields.items()}
@@ -131,7 +138,7 @@ class Case:
 
     def _seen(self, x: np.ndarray, values: Values) -> np.ndarray:
         if x.ndim < 4 or values != BYTES:
-            return window(x, values) if x.ndim == 4 else x
+            return window(x, values) if x.ndim >= 4 else x
         return images.compose(x, self.background) if x.shape[-1] == 4 else x
 
 
@@ -190,13 +197,14 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
         ends = gan.values_of(source), gan.values_of(target)
         alike = ["classes"] if ends[1].palette else PAIRS
         cycle = ["cycle"] if back and not ends[0].palette else []
-        metrics = (*FEATURES, "sharpness", *cycle, *(alike if pairs else []))
+        styles = ["styles", *(["best"] if pairs else [])] if gan.styles else []
+        metrics = (*FEATURES, "sharpness", *cycle, *(alike if pairs else []), *styles)
         metrics = (*metrics, *(["azimuth"] if known else []))
         cases.append(
             Case(
                 name=direction,
                 count=len(rows),
-                draw=partial(_translate, rows, direction, back, seed),
+                draw=partial(_translate, rows, Rows(real, np.arange(len(real))), direction, back, seed),
                 real=Rows(real, spread(len(real), most)),
                 key=target,
                 metrics=metrics if config.data.image_size else ("modes",),
@@ -207,17 +215,34 @@ def _directions(gan, config, dataset, *, num, most, given, seed) -> list[Case]:
     return cases
 
 
-def _translate(rows, direction, reverse, seed, model, numbers, back) -> dict[str, np.ndarray]:
+def _translate(rows, real, direction, reverse, seed, model, numbers, measures) -> dict[str, np.ndarray]:
     row = rows.read(numbers)
     x = row[f"x_{direction[0]}"]
     fields = {"source": x, "fake": model.translate(x, direction, seed=seed)}
     if rows.azimuths is not None:
         fields["azimuth"] = rows.azimuths[numbers]
-    if back and reverse:
-        fields["back"] = model.translate(fields["fake"], reverse, seed=seed)
+    if "cycle" in measures and reverse:
+        fields["back"] = _again(model, fields, seed, direction=reverse)
+    if "styles" in measures or "best" in measures:
+        reference = real.read(numbers % len(real))[f"x_{direction[-1]}"]
+        fields |= _in_styles(model, x, reference, seed, direction=direction)
     if f"x_{direction[-1]}" in row:
         fields["truth"] = row[f"x_{direction[-1]}"]
     return fields
+
+
+def _again(model, fields, seed, **aim) -> np.ndarray:
+    """Translations, translated back; with styles in that of their sources."""
+    style = model.styles(reference=fields["source"], **aim) if model.style else None
+    return model.translate(fields["fake"], style=style, seed=seed, **aim)
+
+
+def _in_styles(model, x, reference, seed, **aim) -> dict[str, np.ndarray]:
+    """`Batch`'s fields of images in several styles, and in those of reference images."""
+    drawn = [model.translate(x, seed=seed + 1 + number, **aim) for number in range(STYLES)]
+    style = model.styles(reference=reference, **aim)
+    referred = model.translate(x, style=style, **aim)
+    return {"styles": np.stack(drawn, axis=1), "reference": reference, "referred": referred}
 
 
 def _labels(source: Source) -> np.ndarray:
@@ -229,6 +254,7 @@ def _labels(source: Source) -> np.ndarray:
 def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
     """To each domain go the images of its data set that are not in it, their other labels as in training's pictures."""
     cases, space = [], gan.labels
+    common = (*FEATURES, "sharpness", "cycle", *(["styles"] if gan.styles else []))
     for number, (part, labels) in enumerate(zip((dataset, *dataset.others), space.sets, strict=True)):
         if given and number:
             break
@@ -237,15 +263,15 @@ def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
         vectors = _labels(source) if given else real_labels
         for column in range(space.columns(number).start, space.columns(number).stop):
             out, within = np.flatnonzero(vectors[:, column] == 0), np.flatnonzero(real_labels[:, column])
-            rows, name = Rows(source, out).spread(num), space.domains[column]
+            rows, inside, name = Rows(source, out).spread(num), Rows(real, within), space.domains[column]
             cases.append(
                 Case(
                     name=name,
                     count=len(rows),
-                    draw=partial(_label, rows, space, name, column - space.columns(number).start, seed),
-                    real=Rows(real, within).spread(most),
+                    draw=partial(_label, rows, inside, space, name, column - space.columns(number).start, seed),
+                    real=inside.spread(most),
                     key="x",
-                    metrics=(*FEATURES, "sharpness", "cycle", *(["asked"] if len(labels.labels) > 1 else [])),
+                    metrics=(*common, *(["asked"] if len(labels.labels) > 1 else [])),
                     names=tuple(rows.names),
                     labelled=number,
                     values=(gan.values_of("x"),) * 2,
@@ -254,13 +280,15 @@ def _domains(gan, dataset, *, num, most, given, seed) -> list[Case]:
     return cases
 
 
-def _label(rows, space, name, column, seed, model, numbers, back) -> dict[str, np.ndarray]:
+def _label(rows, real, space, name, column, seed, model, numbers, measures) -> dict[str, np.ndarray]:
     row = rows.read(numbers)
     x, label = row["x"], row["label"]
     target = np.asarray(space.towards(name, label))
     fields = {"source": x, "fake": model.translate(x, domain=target, seed=seed)}
-    if back:
-        fields["back"] = model.translate(fields["fake"], domain=label, seed=seed)
+    if "cycle" in measures:
+        fields["back"] = _again(model, fields, seed, domain=label)
+    if "styles" in measures:
+        fields |= _in_styles(model, x, real.read(numbers % len(real))["x"], seed, domain=target)
     return {**fields, "asked": np.full(len(x), column)}
 
 
@@ -290,7 +318,7 @@ def _samples(gan, config, dataset, drawn, *, num, most, given, seed) -> Case:
     )
 
 
-def _sample(domains, asked, height, seed, drawn, model, numbers, back) -> dict[str, np.ndarray]:
+def _sample(domains, asked, height, seed, drawn, model, numbers, measures) -> dict[str, np.ndarray]:
     names = None if asked is None else [domains[column] for column in asked[numbers]]
     x = model.sample(labels=names, z=model.noise(seed, numbers))
     x = x[drawn] if isinstance(x, dict) else x

@@ -7,6 +7,7 @@ import numpy as np
 
 from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
+from gan_xla.evaluation.cases import STYLES
 from gan_xla.evaluation.features import stlpips
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import (
@@ -219,6 +220,8 @@ MEASURES = {
     "asked": Measure(("asked",), (), _asked),
     "cycle": Measure(("cycle",), (), _means("cycle")),
     **{name: Measure((name,), (), _means(name, f"{name}_input")) for name in (*SIMILARITIES, "lpips")},
+    "styles": Measure(("styles",), (), _means("styles", "reference", "reference_other")),
+    "best": Measure(("best",), (), _means("best")),
     "classes": Measure(("classes",), (), _classes),
     "azimuth": Measure(("azimuth",), (), _azimuth, asked=True),
     "modes": Measure(("points",), (), _modes),
@@ -252,6 +255,10 @@ NAMES = {
     "ssim": "SSIM to the truth",
     "ms_ssim": "MS-SSIM to the truth",
     "lpips": f"{stlpips.NAME} to the truth",
+    "styles": f"{stlpips.NAME} between translations of an image in two styles",
+    "reference": f"{stlpips.NAME} of a translation in an image's style to that image",
+    "reference_other": "that to another image",
+    "best": f"L1 to the truth of the nearest of {STYLES} styles, of 255",
     "pixel_accuracy": "share of pixels of the true class",
     "class_accuracy": "that of each class, their mean",
     "miou": "intersection over union of classes, their mean",

@@ -1,5 +1,6 @@
 """What measures are made from: arrays with a row for each image, read from a bounded number of images at a time."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -81,6 +82,8 @@ def of_made(
         "classes": lambda b: {"counts": b.counts},
         "cycle": lambda b: {"cycle": similarity.l1(b.back, b.source)},
         "asked": lambda b: {"asked": judge.agrees(visible(b.fake), b.asked)},
+        "styles": _styles,
+        "best": lambda b: {"best": _best(b, similarity.l1)},
         "azimuth": lambda b: {"azimuth": facing(visible(b.fake)), "azimuth_true": b.azimuth},
         "lpips": _similar("lpips", _lpips),
         **{name: _similar(name, getattr(similarity, name)) for name in SIMILARITIES},
@@ -110,6 +113,22 @@ def _similar(name: str, measure: Callable) -> Callable[[Batch], Arrays]:
         return found
 
     return read
+
+
+def _styles(batch: Batch) -> Arrays:
+    """How far translations of an image are from each other, and one in a reference's style from that and another."""
+    styles = np.moveaxis(batch.styles, 1, 0)
+    far = [_lpips(one, other) for one, other in itertools.combinations(styles, 2)]
+    return {
+        "styles": np.mean(far, axis=0),
+        "reference": _lpips(batch.referred, batch.reference),
+        "reference_other": _lpips(batch.referred, np.roll(batch.reference, 1, axis=0)),
+    }
+
+
+def _best(batch: Batch, distance: Callable) -> np.ndarray:
+    """The least distance to the truth of any of an image's translations in several styles, [n]."""
+    return np.min([distance(x, batch.truth) for x in np.moveaxis(batch.styles, 1, 0)], axis=0)
 
 
 def _lpips(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -227,7 +227,7 @@ class Suite:
             judge=judge,
             facing=facing,
         )
-        return readers.read(asked, case.batches(model, back="cycle" in chosen), bar.update)
+        return readers.read(asked, case.batches(model, chosen), bar.update)
 
     def _real(self, case: Case, chosen: Sequence[str], bar: tqdm):
         """Columns of the real images, which stay from one model to the next."""

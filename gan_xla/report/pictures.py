@@ -108,7 +108,7 @@ def _directions(model: Model, gan, run: Run) -> list[Table]:
     many = ROWS if run.config.data.image_size else POINTS
     found = cases.of(gan, run.config, data.load(run.config.data), num=many, most=many)
     translated = [case for case in found if case.name in gan.directions]
-    return [_direction(case, list(case.batches(model, back=True))) for case in translated]
+    return [_direction(case, list(case.batches(model, ("cycle",)))) for case in translated]
 
 
 def _direction(case: cases.Case, batches: Sequence[cases.Batch]) -> Table:
@@ -167,7 +167,7 @@ def _extreme(case: cases.Case, model: Model, rows: Sequence[dict[str, str]]) -> 
     order = np.argsort(values if better(metric) == "higher" else -values, kind="stable")
     many = min(EXTREMES, len(rows) // 2)
     chosen = [*order[:many], *order[len(order) - many :]]
-    batch = case.batch(model, np.array(numbers)[chosen], back=True)
+    batch = case.batch(model, np.array(numbers)[chosen], ("cycle",))
     columns = {name: _uris(x) for name, x in _columns([batch]).items()}
     sides = ["worst"] * many + ["best"] * many
     labels = [f"{side}: {rows[n]['image']}, {values[n]:.4g}" for side, n in zip(sides, chosen, strict=True)]

@@ -93,7 +93,7 @@ def _turns(columns: Sequence[Sequence[np.ndarray]], most: int) -> list[np.ndarra
 def _made(run: Run, trials: int, only: str | None, seed: int) -> list[np.ndarray]:
     model = gan_xla.load(run.path)
     found = _cases(run, trials, only, seed)
-    return _turns([[x for batch in case.batches(model, back=False) for x in batch.fake] for case in found], trials)
+    return _turns([[x for batch in case.batches(model) for x in batch.fake] for case in found], trials)
 
 
 def _real(run: Run, trials: int, only: str | None, seed: int) -> list[np.ndarray]:
