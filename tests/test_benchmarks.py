@@ -103,6 +103,7 @@ def test_of_pggan_the_phase_of_the_size_is_measured():
         ("pggan", 0, {"x"}),
         ("cgan", 10, {"x", "label", "target"}),
         ("stargan", 5, {"x", "label", "target"}),
+        ("starganv2", 10, {"x", "x_ref", "x_ref2", "label", "target"}),
     ],
 )
 def test_batches_hold_what_the_method_takes(spec, labels, names):

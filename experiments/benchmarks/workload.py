@@ -58,6 +58,7 @@ class Workload(NamedTuple):
         size, generator = self.size(config), np.random.default_rng(0)
         shape = (self.batch_size, size, size, config.data.channels)
         names = ("x",) if one_domain else ("x_A", "x_B")
+        names += ("x_ref", "x_ref2") if config.data.get("references") else ()
         batch = {name: generator.integers(0, 256, shape, np.uint8) for name in names}
         for name in ("label", "target") if labels else ():
             batch[name] = generator.integers(0, 2, (self.batch_size, labels)).astype(np.float32)
