@@ -10,15 +10,15 @@ if not os.path.isdir(os.path.join(__path__[0], "configs")):
 
 
 def load(workdir, checkpoint="last", number=0, average=True):
-    """The trained model of a run, for inference; see `gan_xla.inference.model.load`."""
+    """The trained model of a run, for inference; see `gan_xla.inference.loading.load`."""
     # Imported here so that `import gan_xla` starts no backend and costs nothing.
-    from gan_xla.inference import model
+    from gan_xla.inference import loading
 
-    return model.load(workdir, checkpoint, number, average)
+    return loading.load(workdir, checkpoint, number, average)
 
 
 def load_all(workdir, checkpoint="last"):
-    """The trained models of a run of many seeds; see `gan_xla.inference.model.load_all`."""
-    from gan_xla.inference import model
+    """The trained models of a run of many seeds; see `gan_xla.inference.loading.load_all`."""
+    from gan_xla.inference import loading
 
-    return model.load_all(workdir, checkpoint)
+    return loading.load_all(workdir, checkpoint)

@@ -20,7 +20,8 @@ import numpy as np
 from experiments import common
 from gan_xla import gans
 from gan_xla.export import onnx, savedmodel, stablehlo
-from gan_xla.inference.model import Model, variables
+from gan_xla.inference.loading import variables
+from gan_xla.inference.model import Model
 from gan_xla.run import state
 
 Call = Callable[[np.ndarray], np.ndarray]

@@ -10,7 +10,8 @@ from gan_xla import devices, gans
 from gan_xla.data.dataset import Dataset
 from gan_xla.errors import UserError
 from gan_xla.evaluation import BETTER_HIGHER, BETTER_LOWER, better
-from gan_xla.inference.model import Model, variables
+from gan_xla.inference.loading import variables
+from gan_xla.inference.model import Model
 from gan_xla.run.state import TrainState
 
 USUAL = ("modes", "l1", "kid")  # the first that a run has is what is measured, unless its evaluator says which
