@@ -8,6 +8,8 @@ Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
 Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
+Find the noise that a run would draw real images from, for sample --z:
+  python -m gan_xla.main --mode=project --workdir=runs/pggan --input=photos --output=projected
 Measure a trained run of any method on the test images of its data:
   python -m gan_xla.main --mode=evaluate --workdir=runs/discogan-quick
   python -m gan_xla.main --mode=evaluate --compare=runs/one,runs/two
@@ -34,6 +36,7 @@ from gan_xla.errors import UserError
 from gan_xla.run import settings
 
 _bool, _text, _whole, _enum = flags.DEFINE_bool, flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_enum
+_real = flags.DEFINE_float
 
 
 # The function that defines a flag, its name, default, choices where it has some, and help.
@@ -102,7 +105,15 @@ FLAGS = (
     ),
     (_text, "reference", None, "translate: IMAGE[,IMAGE...] whose style to take."),
     (_whole, "num", 16, "sample, evaluate: number of images. evaluate: default as many as for testing.", 1),
-    (_text, "labels", None, "sample: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order."),
+    (
+        _text,
+        "labels",
+        None,
+        "sample, project: NAME[,NAME...] of labels, in turn. Default: all. import: the model's, in order.",
+    ),
+    (_text, "z", None, "sample: z.npz of --mode=project, to draw from, with other --labels, or to walk between."),
+    (_real, "psi", 1.0, "sample: factor of the noise; below 1 images are more usual and less varied."),
+    (_whole, "steps", 200, "project: steps of the search for each image.", 1),
     (_whole, "interpolate", 0, "sample: images of each row on the way from one noise to another."),
     (
         _text,
@@ -212,6 +223,8 @@ def _sample(values: flags.FlagValues, spec: str | None) -> None:
         seed=values.seed,
         checkpoint=values.checkpoint,
         interpolate=values.interpolate,
+        z=values.z,
+        psi=values.psi,
         overwrite=values.overwrite,
     )
 
@@ -237,6 +250,22 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         styles=values.styles,
         reference=values.reference,
         seed=values.seed,
+    )
+
+
+def _project(values: flags.FlagValues, spec: str | None) -> None:
+    from gan_xla.evaluation.project import project_files
+
+    _require(values, "input", "output")
+    project_files(
+        _workdir(values, spec),
+        values.input,
+        values.output,
+        labels=values.labels.split(",") if values.labels else None,
+        steps=values.steps,
+        seed=values.seed,
+        checkpoint=values.checkpoint,
+        overwrite=values.overwrite,
     )
 
 
@@ -321,6 +350,7 @@ COMMANDS = {
     "train": _train,
     "translate": _translate,
     "sample": _sample,
+    "project": _project,
     "evaluate": _evaluate,
     "report": _report,
     "export": _export,

@@ -259,7 +259,7 @@ class Model:
         return np.broadcast_to(vectors, (count, labels.size))
 
     def sample(
-        self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None
+        self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None, psi: float = 1.0
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Draws images.
 
@@ -269,6 +269,7 @@ class Model:
             method has `domains`.
           seed: image number i of a call comes from the noise (seed, i).
           z: noise [n, latent] in place of what the seed gives.
+          psi: factor of the noise; below 1 images are more usual ones and less varied (truncation).
 
         Returns:
           [n, size, size, c] of the type of `values`; where `draws` has several names, such arrays by name.
@@ -280,11 +281,11 @@ class Model:
         n = n if n is not None else len(z) if z is not None else len(labels or [0])
         if n < 1 or (z is not None and np.shape(z) != (n, self._gan.latent)):
             raise UserError(f"--num={n}: must be 1 or more, and noise [{n}, {self._gan.latent}]")
-        vectors = self._vectors(labels, n)
+        vectors = self.label_vectors(labels, n)
         parts = []
         for start in range(0, n, CHUNK):
             rows = np.arange(start, start + min(CHUNK, n))
-            noise = self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n]
+            noise = psi * (self.noise(seed, rows) if z is None else np.asarray(z, np.float32)[rows % n])
             label = None if vectors is None else vectors[rows % n]
             drawn = self._out_of(self._sample(*self._placed, devices.spread(noise), label))
             parts.append(jax.tree.map(lambda x, left=n - start: x[:left], drawn))
@@ -294,8 +295,39 @@ class Model:
         """The noise [len(rows), latent] behind these images of `sample`."""
         return np.asarray(noise.normal(Ctx(jax.random.key(seed), step=0, index=rows), self._gan.latent))
 
-    def _vectors(self, labels: Sequence[str | int] | None, n: int) -> np.ndarray | None:
-        """Label vectors [n, d], or None for a model without labels."""
+    @property
+    def drawing(self) -> Callable[..., jax.Array]:
+        """What `sample` does, for gradients: (gen_params, gen_stats, z, label vectors or None) -> images, 0 to 255.
+
+        The ends are those of the range of `values`.
+
+        Raises:
+          UserError: the model does not sample, or draws several images of a noise.
+        """
+        if self._sample is None or len(self.draws) > 1:
+            what = "draws several images at once" if self._sample else "does not draw from noise"
+            raise UserError(f"--mode=project: this {self.config.gan} model {what}; use one of gan, cgan, dcgan, pggan")
+        return self._drawn
+
+    def _drawn(self, params: Tree, stats: Tree, z: jax.Array, label: jax.Array | None) -> jax.Array:
+        low, high = self._gan.value_range
+        return (self._draw(params, stats, z, label) - low) * (255 / (high - low))
+
+    def shares(self, images) -> np.ndarray:
+        """Images of the kind that `sample` gives, [n, h, w, c], in shares of their range, float32 0 to 1.
+
+        Raises:
+          UserError: images of another kind.
+        """
+        low, high = self._gan.value_range
+        return np.asarray((self._into(self._check(np.asarray(images), "x"), "x") - low) / (high - low))
+
+    def label_vectors(self, labels: Sequence[str | int] | None, n: int) -> np.ndarray | None:
+        """Label vectors [n, d] of names, repeated to n, or of all in turn; None for a model without labels.
+
+        Raises:
+          UserError: unknown labels, or none that the model knows.
+        """
         space = self._gan.labels
         if space is None:
             if labels is not None:

@@ -1,7 +1,9 @@
 """`--mode=sample`: images from noise."""
 
+import zipfile
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 import gan_xla
@@ -22,17 +24,49 @@ def between(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
 
 
 def _draw(
-    model: Model, num: int, labels: Sequence[str] | None, seed: int, interpolate: int
+    model: Model, z: np.ndarray, labels: Sequence[str] | None, interpolate: int, psi: float
 ) -> np.ndarray | dict[str, np.ndarray]:
-    if not interpolate:
-        return model.sample(num, labels, seed)
-    if interpolate < 2:
-        raise UserError(f"--interpolate={interpolate}: takes 2 images a row or more")
-    ends = model.noise(seed, np.arange(2 * num)).reshape(num, 2, -1)
-    z = np.concatenate([between(start, end, interpolate) for start, end in ends])
+    """Of noise [n, latent], or of [n, 2, latent], the ends of n walks, with labels by rows."""
     names = list(labels or model.domains)
-    by_image = [names[row % len(names)] for row in range(num) for _ in range(interpolate)] if names else None
-    return model.sample(labels=by_image, z=z)
+    if psi != 1 and _indifferent(model, z.reshape(-1, model.latent)[:1], psi):
+        raise UserError(f"--psi={psi}: this model gives its noise one length, so that it changes nothing; leave it out")
+    if not interpolate:
+        return model.sample(labels=[names[row % len(names)] for row in range(len(z))] if names else None, z=z, psi=psi)
+    walks = np.concatenate([between(start, end, interpolate) for start, end in z])
+    by_image = [names[row % len(names)] for row in range(len(z)) for _ in range(interpolate)] if names else None
+    return model.sample(labels=by_image, z=walks, psi=psi)
+
+
+def _indifferent(model: Model, z: np.ndarray, psi: float) -> bool:
+    """Whether images do not depend on the length of the noise."""
+    one, other = (jax.tree.leaves(model.sample(z=z, psi=factor)) for factor in (1.0, psi))
+    return all(np.allclose(a.astype(float), b, atol=1) for a, b in zip(one, other, strict=True))
+
+
+def _noise(model: Model, num: int, seed: int, interpolate: int) -> np.ndarray:
+    """As `_draw` takes it."""
+    if not interpolate:
+        return model.noise(seed, np.arange(num))
+    return model.noise(seed, np.arange(2 * num)).reshape(num, 2, -1)
+
+
+def _kept(file: str, model: Model, interpolate: int) -> tuple[np.ndarray, list[str] | None]:
+    """Noise and labels of a file of `--mode=project`, as `_draw` takes them: walks go from each to the next.
+
+    Raises:
+      UserError: the file is none, or of another model.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            z = np.asarray(found["z"], np.float32)
+            labels = [str(name) for name in found["labels"]] if "labels" in found else []
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"--z={file}: is no file of --mode=project ({error})") from error
+    if z.ndim != 2 or z.shape[1] != model.latent or not np.isfinite(z).all():
+        raise UserError(f"--z={file}: noise {list(z.shape)}; this model takes [n, {model.latent}]")
+    if interpolate and len(z) < 2:
+        raise UserError(f"--z={file}: a walk needs 2 noises or more, and there is 1; leave --interpolate out")
+    return (np.stack([z[:-1], z[1:]], axis=1) if interpolate else z), labels or None
 
 
 def sample(
@@ -44,6 +78,8 @@ def sample(
     seed: int = 0,
     checkpoint: str = "last",
     interpolate: int = 0,
+    z: str | None = None,
+    psi: float = 1.0,
     overwrite: bool = False,
 ) -> None:
     """Draws images as files 00000.png, 00001.png, ... and all of them together as grid.png; as TIFF where PNG cannot
@@ -58,12 +94,24 @@ def sample(
       labels, seed: as `Model.sample`.
       checkpoint: "last" or a step.
       interpolate: images a row on the way from one noise to another; 0 for independent images.
+      z: file of `--mode=project`, whose noise and, without `labels`, labels to take in the place of `num` and `seed`;
+        walks go from each to the next.
+      psi: as `Model.sample`.
       overwrite: whether results take the place of other files of their names.
     Raises:
       UserError: what the model cannot do, or an output that cannot be written or is there already.
     """
     model = gan_xla.load(workdir, checkpoint)
-    drawn = _draw(model, num, labels, seed, interpolate)
+    if interpolate and interpolate < 2:
+        raise UserError(f"--interpolate={interpolate}: takes 2 images a row or more")
+    if not model.latent:
+        raise UserError(f"this {model.config.gan} model does not sample; use --mode=translate")
+    known = None
+    if z:
+        noises, known = _kept(z, model, interpolate)
+    else:
+        noises = _noise(model, num, seed, interpolate)
+    drawn = _draw(model, noises, labels or known, interpolate, psi)
     several = {f"_{name.removeprefix('x_')}": drawn[name] for name in model.draws} if isinstance(drawn, dict) else {}
     with images.output(output) as directory:
         for end, made in (several or {"": drawn}).items():

@@ -7,6 +7,7 @@ layers all have stride 1, and binomial filters (Zhang 2019, BlurPool) shrink the
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import flax.linen as nn
@@ -89,6 +90,21 @@ def _load(path: str | os.PathLike | None) -> Tree:
 def _run(variables: Tree, x: Array, y: Array) -> Array:
     with jax.default_matmul_precision("highest"):  # as for the other features
         return Network().apply(variables, x, y)
+
+
+def smooth(path: str | os.PathLike | None = None) -> Callable[[Array, Array], Array]:
+    """`distance` for gradients: of images float [n, h, w, 1 or 3] twice, 0 to 255 -> [n].
+
+    Raises:
+      UserError: no such weights.
+    """
+    variables = _load(path)
+
+    def of(x: Array, y: Array) -> Array:
+        x, y = (jnp.broadcast_to(image, (*image.shape[:-1], 3)) for image in (x, y))
+        return Network().apply(variables, x, y)
+
+    return of
 
 
 def distance(x: np.ndarray, y: np.ndarray, path: str | os.PathLike | None = None) -> np.ndarray:
