@@ -310,6 +310,7 @@ class Model:
         return self._drawn
 
     def _drawn(self, params: Tree, stats: Tree, z: jax.Array, label: jax.Array | None) -> jax.Array:
+        assert self._draw and self._gan.value_range  # of `drawing`
         low, high = self._gan.value_range
         return (self._draw(params, stats, z, label) - low) * (255 / (high - low))
 
@@ -319,6 +320,7 @@ class Model:
         Raises:
           UserError: images of another kind.
         """
+        assert self._gan.value_range  # points are not drawn
         low, high = self._gan.value_range
         return np.asarray((self._into(self._check(np.asarray(images), "x"), "x") - low) / (high - low))
 
