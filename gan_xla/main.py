@@ -127,7 +127,14 @@ FLAGS = (
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
     (_bool, "per_image", False, "evaluate: write the scores of every image to per_image-STEP.csv in the run, too."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),
-    (_enum, "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network."),
+    (
+        _enum,
+        "features",
+        "efficientnet",
+        ["efficientnet", "inception", "inception-clean", "clip", "dinov2"],
+        "evaluate: the feature network. inception: of FID by the legacy protocol, inception-clean: as clean-fid. clip: "
+        "of CMMD. dinov2: of FD-DINOv2.",
+    ),
     (_text, "features_path", None, "evaluate: file of its weights. Default: the published ones."),
     (
         _text,

@@ -1,5 +1,6 @@
 """Measuring trained runs: `--mode=evaluate`, and the quick form for training loops."""
 
+import dataclasses
 import json
 from importlib.machinery import PathFinder
 
@@ -452,9 +453,23 @@ def test_the_frechet_distance_is_that_of_efficientnets_features(tmp_path, monkey
 
 
 def test_only_the_papers_network_makes_fid_and_kid():
-    assert [measures.title(name, "Inception-v3 (FID)") for name in ("fd", "kid", "recall")] == [
-        "FID",
-        "KID",
-        "recall (Inception-v3)",
-    ]
-    assert measures.title("fd", "Inception-v3 (weights of own.pth)") == "FD (Inception-v3 (weights of own.pth))"
+    titles = [measures.title(name, "Inception-v3, legacy") for name in ("fd", "kid", "recall")]
+    assert titles == ["FID (legacy)", "KID (legacy)", "recall (Inception-v3, legacy)"]
+    assert measures.title("fd", "Inception-v3, clean") == "FID (clean)"
+    own = "Inception-v3, clean (weights of own.pth)"
+    assert measures.title("fd", own) == f"FD ({own})"
+
+
+def test_cmmd_is_of_clip_alone_and_inception_score_of_networks_that_know_classes(run, tiny, capsys, monkeypatch):
+    assert "--metrics=cmmd: needs --features=clip; this run has fd, kid, prdc" in _error(
+        capsys, f"--workdir={run}", "--metrics=cmmd"
+    )
+    unit = dataclasses.replace(tiny, name="Unit", logits_tap="", protocol="by hand", unit=True, prepare=lambda x: x)
+    monkeypatch.setattr(features, "load", lambda name, path=None: unit)
+    assert main(["main", "--mode=evaluate", f"--workdir={run}", "--features=clip", "--num=6"]) == 0
+    assert "Unit sees images resized: by hand" in capsys.readouterr().out
+    found = json.loads((run / "evaluation.json").read_text())["2"]["AtoB"]
+    assert found["CMMD (Unit)"]["value"] > 0 and found["CMMD (Unit)"]["error"] > 0
+    assert found["FD (Unit)"]["protocol"] == "by hand"
+    config = settings.read(run)
+    assert "inception_score" not in Suite(config, data.load(config.data), network="dinov2", metrics=["cycle"]).fitting

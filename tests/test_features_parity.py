@@ -76,11 +76,11 @@ def test_every_tap_of_inception_equals_torch_fidelitys(fidelity, tmp_path, monke
     path = tmp_path / "gan_xla" / inception.URL.rpartition("/")[2]
     path.parent.mkdir()
     torch.save(fidelity.state_dict(), path)
-    assert features.load("inception", path).name == f"Inception-v3 (weights of {path.name})"
+    assert features.load("inception", path).name == f"Inception-v3, legacy (weights of {path.name})"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(inception, "SHA256", weights.digest(path))
     found = features.load("inception")
-    assert found.name == "Inception-v3 (FID)"
+    assert found.name == "Inception-v3, legacy"
     images = _pictures("cars")
     outputs = found.outputs(images, *fidelity.features_list)
     for tap, expected in zip(fidelity.features_list, fidelity(_nchw(images))):

@@ -1,6 +1,7 @@
 """The pages of `--mode=report`: a run's report, the comparison of runs, the blind test; looked at in a real browser."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -17,7 +18,7 @@ from gan_xla import data, images, report
 from gan_xla.errors import UserError
 from gan_xla.evaluation import per_image
 from gan_xla.main import main
-from gan_xla.report import curves, page, pictures, trials
+from gan_xla.report import curves, page, pictures, tables, trials
 from gan_xla.report import run as runs
 
 pytestmark = pytest.mark.slow
@@ -435,3 +436,11 @@ def test_the_map_of_errors_is_black_where_images_are_equal_and_pale_where_they_a
     truth[0, 0, 1], truth[0, 1] = 255, 30
     found = pictures.error_map(x, truth).astype(int).sum(axis=-1)[0]
     assert found[0, 0] < 10 < found[1, 0] == found[1, 1] < found[0, 1] and found[0, 1] > 600
+
+
+@pytest.mark.parametrize("values, best", [((0.5, 0.7), [True, False]), ((0.5, 0.52), [False, False])])
+def test_a_comparison_calls_best_what_is_so_by_more_than_noise(other, trained, values, best):
+    found = [{"9": {"AtoB": {"KD": _number(value, error=0.01)}}} for value in values]
+    pair = [dataclasses.replace(runs.read(path), evaluation=x) for path, x in zip((other, trained), found)]
+    (row,) = tables.compared(pair)["AtoB"]
+    assert [cell.best for cell in row.cells] == best

@@ -1,4 +1,4 @@
-"""What a trained method does, measured: `evaluate` for `--mode=evaluate`, on `suite` and its `cases`.
+"""What a trained method does, measured: `evaluate` for `--mode=evaluate`, on `suite` and its `cases`; `compare` runs.
 
 `metrics` are numbers of arrays, `judges` networks trained on real images that tell what others show, `features`
 published networks that see them. Nothing here is a loss; nothing here draws pages.

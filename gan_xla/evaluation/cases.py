@@ -20,7 +20,7 @@ from gan_xla.evaluation.metrics.sliced_wasserstein import SMALLEST
 from gan_xla.images.ranges import window
 from gan_xla.inference.model import CHUNK, Model
 
-FEATURES = ("fd", "kid", "prdc")
+FEATURES = ("fd", "kid", "cmmd", "prdc")
 PAIRS = ("l1", "psnr", "ssim", "ms_ssim", "lpips")
 STYLES = 4  # translations of an image that are compared
 

@@ -44,7 +44,7 @@ def evaluate(
         translated, and for methods that draw from noise, what their samples are compared with.
       num: samples to draw (default: as many as there are test images, at most 10,000), or images to translate
         (default: all, at most 10,000).
-      features: the feature network, "efficientnet" or "inception".
+      features: the feature network, one of `gan_xla.evaluation.features.NETWORKS`.
       features_path: file of its weights, in the place of the usual one.
       seed: of noise and other draws.
       overwrite: whether numbers take the place of those of another seed or number of images.
@@ -52,7 +52,8 @@ def evaluate(
     Returns:
       {step: {direction, domain or "samples": {name: record}}}, the part of evaluation.json that is new; a record has
       `value` (None with a `reason` where it could not be measured), `metric`, `images` and `seed`, and where there
-      are any `error` (standard error), `real` (images compared with) and `features` (network).
+      are any `error` (standard error), `real` (images compared with), `features` (network) and `protocol` (how images
+      came to its size).
     Raises:
       UserError: no run, checkpoint, test images or weights; metrics that the run does not have, or that were asked
         for by name and cannot be measured; or evaluation.json cannot be read or written.

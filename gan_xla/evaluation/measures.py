@@ -8,7 +8,7 @@ import numpy as np
 from gan_xla.data.sources import gmm
 from gan_xla.errors import UserError
 from gan_xla.evaluation.cases import STYLES
-from gan_xla.evaluation.features import stlpips
+from gan_xla.evaluation.features import inception, stlpips
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.evaluation.metrics import (
     confidence,
@@ -201,6 +201,10 @@ def _modes(seen: Seen) -> Values:
     }
 
 
+def _cmmd(seen: Seen) -> Values:
+    return {"cmmd": kernel.cmmd(seen.real["features"], seen.made["features"])}
+
+
 def _kid(seen: Seen) -> Values:
     return {"kid": kernel.mmd2(seen.real["features"], seen.made["features"])}
 
@@ -212,6 +216,7 @@ _PIXELS = (("pixels",), ("pixels",))
 MEASURES = {
     "fd": Measure(*_NETWORK, _fd),
     "kid": Measure(*_NETWORK, _kid, least=kernel.LEAST),
+    "cmmd": Measure(*_NETWORK, _cmmd, least=kernel.LEAST),
     "prdc": Measure(*_NETWORK, _prdc),
     "inception_score": Measure(("network",), (), _inception_score),
     "diversity": Measure(*_PIXELS, _diversity),
@@ -234,10 +239,14 @@ MEASURED_BY = {
     "high_quality": "modes",
 }
 
+# The protocols of FID and KID, by the networks that have the published weights.
+PROTOCOLS = {inception.LEGACY[0]: "legacy", inception.CLEAN[0]: "clean"}
+
 # What the numbers are called in print; {} is the feature network.
 NAMES = {
     "fd": "FD ({})",
     "kid": "KD ({})",
+    "cmmd": "CMMD ({})",
     "precision": "precision ({})",
     "recall": "recall ({})",
     "density": "density ({})",
@@ -276,14 +285,14 @@ NAMES = {
 def title(number: str, network: str | None) -> str:
     """The name in print of a number by its short name; FID and KID are those of the network that papers use.
 
+    How images come to a network's size is part of what is measured: `PROTOCOLS` says which name that has.
+
     Args:
       number: such as "fd", "l1_input" (of the untouched input) or "swd_64" (of one scale); or a measure's name.
       network: `Features.name`, where one is used.
     """
-    if network == "Inception-v3 (FID)":
-        network = "Inception-v3"
-        if number in ("fd", "kid"):
-            return {"fd": "FID", "kid": "KID"}[number]
+    if network in PROTOCOLS and number in ("fd", "kid"):
+        return f"{ {'fd': 'FID', 'kid': 'KID'}[number] } ({PROTOCOLS[network]})"
     if number.endswith("_input"):
         return f"{NAMES[number.removesuffix('_input')]}, of the input"
     if number.startswith("iou_"):

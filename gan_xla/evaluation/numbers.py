@@ -19,6 +19,7 @@ class Number(NamedTuple):
       images, real: how many were made, and how many real ones there were to compare with.
       seed: of noise and other draws.
       features: the feature network, where it was used.
+      protocol: how images came to its size.
       reason: why there is no value.
       estimate: the value with what each image has to do with it; not in the record.
     """
@@ -31,6 +32,7 @@ class Number(NamedTuple):
     real: int
     seed: int
     features: str | None = None
+    protocol: str | None = None
     reason: str | None = None
     estimate: Estimate | None = None
 
@@ -86,6 +88,8 @@ def table(results: Mapping[str, Found]) -> str:
     cells = [["step", "", "images", "real", *titles]]
     cells += [[*first, *(_cell(part.get(metric)) for metric in titles)] for first, part in rows]
     about = [f"{metric}: {title}" for metric, title in titles.items()]
+    shown = {x.features: x.protocol for *_, numbers in lines for x in numbers if x.protocol}
+    about += [f"{network} sees images resized: {protocol}" for network, protocol in shown.items()]
     return "\n".join([*columns(cells), "", *about, "±: standard error", *_missing(lines)])
 
 

@@ -84,7 +84,10 @@ class Suite:
         if only and only not in (known := [case.name for case in self._cases]):
             raise UserError(f"direction={only!r}: this run has {', '.join(known)}")
         self._cases = [case for case in self._cases if only in ("", case.name)]
-        offered = {name for case in self._cases for name in case.metrics}
+        kind = features.kind(network) if isinstance(network, str) else network
+        self._lacking = {} if kind.unit else {"cmmd": "needs --features=clip"}
+        self._lacking |= {} if kind.classes else {"inception_score": "needs a feature network that knows classes"}
+        offered = {name for case in self._cases for name in case.metrics} - self._lacking.keys()
         self.fitting = tuple(name for name in MEASURES if name in offered)
         self.metrics = self._choose(metrics, first)
         self._strict, self._seed, self._warned = metrics is not None, seed, False
@@ -126,7 +129,7 @@ class Suite:
             metrics = [name for name in metrics if name in self.fitting][:1]
         if unknown := [name for name in metrics or () if name not in self.fitting]:
             reason = "needs test images in pairs" if unknown[0] in cases.PAIRS else "is not of this method and data"
-            reason = reason if unknown[0] in MEASURES else "is unknown"
+            reason = self._lacking.get(unknown[0], reason) if unknown[0] in MEASURES else "is unknown"
             raise UserError(f"--metrics={unknown[0]}: {reason}; this run has {', '.join(self.fitting)}")
         usual = [name for name in self.fitting if not MEASURES[name].asked]
         return tuple(name for name in self.fitting if name in (usual if metrics is None else metrics))
@@ -206,7 +209,8 @@ class Suite:
             title = measures.title(metric, network)
             value, error = (_finite(x) for x in estimate[:2]) if estimate else (None, None)
             reason = f"it is {estimate.value}" if estimate and value is None else reason
-            return Number(metric, title, value, error, count, real, self._seed, network, reason, estimate)
+            protocol = self._features.protocol or None if network and self._features else None
+            return Number(metric, title, value, error, count, real, self._seed, network, protocol, reason, estimate)
 
         if name in self.missing:
             return [number(name, reason=self.missing[name])]

@@ -116,14 +116,14 @@ def check(state: Mapping[str, np.ndarray], path: Path, shown: Path | None = None
 
 
 def from_torch(weight: np.ndarray, transposed: bool = False) -> np.ndarray:
-    """A parameter in Flax's layout: OIHW -> HWIO, [out, in] -> [in, out], vectors as they are.
+    """A parameter in Flax's layout: OIHW -> HWIO, [out, in] -> [in, out], others as they are.
 
     The weights of a depthwise convolution [c, 1, h, w] become [h, w, 1, c] by the same rule; those of a
     transposed convolution are IOHW, and mirrored.
     """
     if transposed and weight.ndim == 4:
         return np.transpose(weight, (2, 3, 0, 1))[::-1, ::-1]
-    return np.transpose(weight, {4: (2, 3, 1, 0), 2: (1, 0)}.get(weight.ndim))
+    return np.transpose(weight, {4: (2, 3, 1, 0), 2: (1, 0)}.get(weight.ndim, range(weight.ndim)))
 
 
 def to_torch(kernel: np.ndarray, transposed: bool = False) -> np.ndarray:

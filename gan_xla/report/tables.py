@@ -1,5 +1,6 @@
 """The tables of a page: metrics, configuration, and what a run is."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from gan_xla import evaluation, images
 from gan_xla.report.page import value
 from gan_xla.report.run import Run, nearest
 from gan_xla.run import environment
+
+SURE = 1.96  # standard errors, which 95 % of differences by chance alone stay within
 
 
 class Cell(NamedTuple):
@@ -45,6 +48,17 @@ def _best(records: Sequence[Record | None], better: str) -> int | None:
         return None
     best = (min if better == "lower" else max)(known, key=known.get)
     return best if list(known.values()).count(known[best]) == 1 else None
+
+
+def _ahead(records: Sequence[Record | None], best: int | None) -> bool:
+    """Whether the best of several records is so by more than the noise that their errors tell of."""
+    if best is None:
+        return False
+    error = lambda record: record.get("error") if type(record.get("error")) in (int, float) else 0.0
+    others = [x for place, x in enumerate(records) if place != best and _number(x) is not None]
+    return all(
+        abs(_number(x) - _number(records[best])) > SURE * math.hypot(error(x), error(records[best])) for x in others
+    )
 
 
 def _print(record: Record | None) -> str:
@@ -99,14 +113,15 @@ def _last(run: Run, case: str, title: str) -> tuple[str, Record | None]:
 
 
 def compared(runs: Sequence[Run]) -> dict[str, list[Row]]:
-    """As `metrics`, of several runs: a cell for each, of its last numbers."""
+    """As `metrics`, of several runs: a cell for each, of its last numbers; the best is so by more than noise."""
     found = {}
     for case, title in _cases(runs):
         steps, records = zip(*(_last(run, case, title) for run in runs))
         better = _better(records)
         best = _best(records, better)
+        told = _ahead(records, best)
         cells = [
-            Cell(_print(record), f"step {step}, {_about(record)}" if step else "not measured", place == best)
+            Cell(_print(record), f"step {step}, {_about(record)}" if step else "not measured", told and place == best)
             for place, (step, record) in enumerate(zip(steps, records))
         ]
         found.setdefault(case, []).append(Row(title, better, cells))

@@ -8,8 +8,10 @@ import dataclasses
 import functools
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,10 +21,34 @@ from gan_xla import devices
 from gan_xla.contract import Array, Tree
 from gan_xla.errors import UserError
 from gan_xla.evaluation.features import weights
-from gan_xla.published import torch_file
+from gan_xla.published import containers, torch_file
 
 CHUNK = 32
-NETWORKS = ("efficientnet", "inception")
+
+
+class Kind(NamedTuple):
+    """What is known of a feature network before its weights are read.
+
+    Attributes:
+      module: of this package, that loads it.
+      options: of its `load`, beside the path.
+      classes: whether it has logits of classes.
+      unit: whether its features are of unit length, as CMMD takes them.
+    """
+
+    module: str
+    options: Mapping[str, Any] = MappingProxyType({})
+    classes: bool = True
+    unit: bool = False
+
+
+NETWORKS = {
+    "efficientnet": Kind("efficientnet"),
+    "inception": Kind("inception"),
+    "inception-clean": Kind("inception", {"clean": True}),
+    "clip": Kind("clip", classes=False, unit=True),
+    "dinov2": Kind("dinov2", classes=False),
+}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -43,7 +69,11 @@ class Features:
       network: uint8 [n, h, w, 3] -> {tap: [n, ...] float32}.
       variables: its weights.
       tap: the output that serves as features.
-      logits_tap: the output that serves as logits of classes.
+      logits_tap: the output that serves as logits of classes; "" where there is none.
+      prepare: from uint8 [n, h, w, 3] to what the network takes in their place, on the host; None: they go as they are.
+      protocol: how images come to the size of the network, in words.
+      unit: whether the features are of unit length.
+      chunk: images at once.
     """
 
     name: str
@@ -51,25 +81,38 @@ class Features:
     network: nn.Module
     variables: Tree
     tap: str
-    logits_tap: str
+    logits_tap: str = ""
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None
+    protocol: str = ""
+    unit: bool = False
+    chunk: int = CHUNK
+
+    @property
+    def classes(self) -> bool:
+        """Whether it has logits of classes."""
+        return bool(self.logits_tap)
 
     @functools.cached_property
     def _placed(self) -> Tree:
         return devices.everywhere(self.variables)
 
     @classmethod
-    def from_file(cls, file: Path, sha256: str, *, name: str, network: nn.Module, **fields) -> "Features":
-        """With the weights in a PyTorch file.
+    def from_file(
+        cls, file: Path, sha256: str, *, name: str, network: nn.Module, convert: Callable | None = None, **fields
+    ) -> "Features":
+        """With the weights in a file.
 
         Args:
-          file: what `torch.save` wrote of a state_dict.
+          file: what `torch.save` wrote of a state_dict, or .safetensors.
           sha256: of the published weights. Others go by their file's name, so that no number made with
             them passes for one of these.
           name: with the published weights; a remark in parentheses is for these alone.
+          convert: from the file's state_dict to one whose names are the network's; None: they are.
         Raises:
-          UserError: the file is none of torch.save, or not of this network.
+          UserError: the file is no such one, or not of this network.
         """
-        variables = weights.variables(network, torch_file.read(file), file)
+        state = containers.read(file) if file.suffix == ".safetensors" else torch_file.read(file)
+        variables = weights.variables(network, convert(state) if convert else state, file)
         published = weights.digest(file) == sha256
         label = name if published else f"{name.partition(' (')[0]} (weights of {file.name})"
         return cls(name=label, network=network, variables=variables, **fields)
@@ -77,7 +120,7 @@ class Features:
     def outputs(self, images: np.ndarray, *taps: str) -> dict[str, np.ndarray]:
         """Several outputs from one pass: float32 [n, ...] each.
 
-        Memory is bounded: images go through in chunks of 32, fewer in the smallest power of two that
+        Memory is bounded: images go through in chunks of `chunk`, fewer in the smallest power of two that
         holds them, so that calls of many lengths share few programs.
 
         Args:
@@ -88,8 +131,9 @@ class Features:
         """
         images = as_rgb(images)
         parts = {tap: [] for tap in taps}
-        for rows, kept in chunks(len(images)):
-            outputs = jax.device_get(_run(self.network, taps, self._placed, devices.spread(images[rows])))
+        for rows, kept in chunks(len(images), self.chunk):
+            x = self.prepare(images[rows]) if self.prepare else images[rows]
+            outputs = jax.device_get(_run(self.network, taps, self._placed, devices.spread(x)))
             for tap in taps:
                 parts[tap].append(outputs[tap][:kept])
         return {tap: np.concatenate(found) for tap, found in parts.items()}
@@ -126,12 +170,20 @@ def load(name: str = "efficientnet", path: str | os.PathLike | None = None) -> F
     """A feature network with its weights.
 
     Args:
-      name: "efficientnet" (weights in a Python package, the default) or "inception" (the network of FID
-        and Inception Score, whose weights are downloaded once: 96 MB).
+      name: "efficientnet" (weights in a Python package, the default); "inception" and "inception-clean" (the network
+        of FID and Inception Score by the legacy and by the clean protocol, whose weights are downloaded once: 96 MB);
+        "clip" (of CMMD, 1.7 GB); "dinov2" (of FD-DINOv2, 1.2 GB).
       path: PyTorch file of the weights, in the place of the usual one.
     Raises:
       UserError: an unknown name, or no such weights.
     """
+    known = kind(name)
+    module = importlib.import_module(f"{__name__}.{known.module}")
+    return module.load(None if path is None else Path(path), **known.options)
+
+
+def kind(name: str) -> Kind:
+    """What is known of the network `name`; UserError where there is none."""
     if name not in NETWORKS:
         raise UserError(f"no feature network {name!r}: there are {', '.join(NETWORKS)}")
-    return importlib.import_module(f"{__name__}.{name}").load(None if path is None else Path(path))
+    return NETWORKS[name]

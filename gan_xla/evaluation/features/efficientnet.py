@@ -109,4 +109,5 @@ def load(path: Path | None = None) -> Features:
         dim=1280,
         tap="features",
         logits_tap="logits",
+        protocol=f"bilinear with antialiasing to {SIZE} pixels",
     )

