@@ -29,6 +29,12 @@ def _no_reports(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_features(monkeypatch, tmp_path_factory):
+    """Features of real images are kept for one test, not in the user's cache."""
+    monkeypatch.setattr("gan_xla.evaluation.remembered.usual", lambda: tmp_path_factory.mktemp("features"))
+
+
 # Files of few and long tests, which would keep one worker waiting for the other at the end.
 _LONGEST = ("test_processes", "test_devices", "test_reliability")
 

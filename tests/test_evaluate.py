@@ -403,27 +403,6 @@ def test_without_the_extra_pairs_are_compared_but_for_the_perceptual_distance(tm
         evaluate(tmp_path, metrics=["lpips"], num=3)
 
 
-def test_features_of_real_images_are_computed_once_and_known_by_their_pixels(tiny, tmp_path):
-    seen = []
-
-    def network(x):
-        seen.append(len(x))
-        return tiny(x)
-
-    counted = type("Counted", (), {**vars(tiny), "__call__": lambda self, x: network(x)})
-    x = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
-    first = Remembered(counted(), tmp_path)
-    np.testing.assert_array_equal(first(x[[0, 1, 0, 2]]), tiny(x[[0, 1, 0, 2]]))
-    first.save()
-    again = Remembered(counted(), tmp_path)
-    np.testing.assert_allclose(again(x), tiny(x), atol=1e-6)
-    assert seen == [3, 2]
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:100])
-    Remembered(counted(), tmp_path)(x)
-    assert seen[-1] == 5, "a damaged file is made anew"
-
-
 def test_a_training_loop_gets_a_few_numbers_without_touching_the_disk(run, tiny, monkeypatch):
     config, model = settings.read(run), gan_xla.load(run)
     usual = ("modes", "l1", "kid")
@@ -438,6 +417,8 @@ def test_a_training_loop_gets_a_few_numbers_without_touching_the_disk(run, tiny,
 
 @pytest.mark.skipif(PathFinder.find_spec(efficientnet.PACKAGE) is None, reason="EfficientNet's weights are missing")
 def test_the_frechet_distance_is_that_of_efficientnets_features(tmp_path, monkeypatch, network):
+    kept = tmp_path / "kept"
+    monkeypatch.setattr("gan_xla.evaluation.remembered.usual", lambda: kept)
     monkeypatch.setattr(features, "load", network)
     x = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3), np.uint8)
     for side, pictures in zip("AB", x):
@@ -449,7 +430,7 @@ def test_the_frechet_distance_is_that_of_efficientnets_features(tmp_path, monkey
     expected = frechet.distance(*(frechet.Moments.of(describe(z)) for z in (x[0], made)))
     np.testing.assert_allclose(found["value"], expected, rtol=1e-4)
     assert found["features"] == "EfficientNet-Lite0" and (found["images"], found["real"]) == (4, 4)
-    assert list((run / "cache").iterdir())
+    assert not (run / "cache").exists() and len(list(kept.iterdir())) == 1
 
 
 def test_only_the_papers_network_makes_fid_and_kid():

@@ -71,7 +71,7 @@ def test_many_lengths_share_one_program():
             compiled.append(images.shape)
             return super().__call__(images)
 
-    counted = dataclasses.replace(TINY, network=Counted())
+    counted = dataclasses.replace(TINY, network=Counted(), chunk=32)
     for n in (33, 40, 64, 95):
         counted(np.zeros((n, 4, 6, 3), np.uint8))
     assert compiled == [(32, 4, 6, 3)]
@@ -147,13 +147,22 @@ def test_blur_pool_filters_every_other_pixel():
 @pytest.mark.parametrize("stride, size", [(1, 7), (2, 7), (2, 8)])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_depthwise_equals_a_grouped_convolution(stride, size, kernel):
-    x = jax.random.normal(jax.random.key(0), (2, size, size + 2, 4))
-    fast, plain = (
-        efficientnet.Depthwise(kernel, stride),
-        nn.Conv(4, (kernel, kernel), stride, "SAME", use_bias=False, feature_group_count=4),
-    )
-    variables = fast.init(jax.random.key(1), x)
-    np.testing.assert_allclose(fast.apply(variables, x), plain.apply(variables, x), atol=1e-5)
+    plain = nn.Conv(4, (kernel, kernel), stride, "SAME", use_bias=False, feature_group_count=4)
+    _assert_equal(efficientnet.Depthwise(kernel, stride), plain, (2, size, size + 2, 4))
+
+
+def test_a_narrowing_product_equals_a_convolution():
+    _assert_equal(efficientnet.Narrow(3), nn.Conv(3, (1, 1), use_bias=False), (2, 5, 7, 8))
+
+
+def _assert_equal(fast, plain, shape):
+    """That two modules with the same parameters give the same, in float64."""
+    with jax.enable_x64(True):
+        x = jax.random.normal(jax.random.key(0), shape)
+        variables = jax.tree.map(lambda x: x.astype(jnp.float64), fast.init(jax.random.key(1), x))
+        found = fast.apply(variables, x)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, plain.apply(variables, x), atol=1e-12)
 
 
 class Pair(nn.Module):

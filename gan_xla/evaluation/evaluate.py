@@ -9,7 +9,7 @@ from etils import epath
 import gan_xla
 from gan_xla import data, gans
 from gan_xla.errors import UserError
-from gan_xla.evaluation import heldout, per_image
+from gan_xla.evaluation import heldout, per_image, remembered
 from gan_xla.evaluation.numbers import Found, recorded, table
 from gan_xla.evaluation.suite import Suite
 from gan_xla.run import settings
@@ -66,7 +66,7 @@ def evaluate(
     dataset = data.load(config.data)
     suite = Suite(
         config, dataset, metrics=metrics, network=features, path=features_path, num=num, seed=seed,
-        cache=root / "cache", **options,
+        cache=remembered.usual(), **options,
     )  # fmt: skip
     results, files, of = {}, [], f" of {input}" if input else ""
     for step in steps:

@@ -174,7 +174,7 @@ class Suite:
         }
 
     def save(self) -> None:
-        """Writes real images' features to the cache, where there is one; OSError if that fails."""
+        """Writes real images' features to the cache, where there is one."""
         if self._remembered:
             self._remembered.save()
 

