@@ -47,6 +47,9 @@ METHODS = {
     "cgan": Workload("cgan", 3, 28, "bfloat16", (*HIDDEN, "model.latent=4")),
     "dcgan": Workload("dcgan", 3, 24, None, WIDTHS),
     "pggan": Workload("pggan:quick", 4, 8, "bfloat16", FMAPS),
+    "unit": Workload("unit", 1, 64, "bfloat16", (*WIDTHS, "model.generator.blocks=1")),
+    "munit": Workload("munit", 1, 64, None, (*WIDTHS, "model.generator.blocks=1", "model.generator.style=3")),
+    "starganv2": Workload("starganv2", 2, 32, "bfloat16", (*WIDTHS, "model.latent=4", "model.mapping=8")),
 }
 
 
@@ -75,7 +78,7 @@ def test_every_side_prints_a_record_with_all_fields(capsys, monkeypatch):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_pytorch_plays_a_cycle_of_each_method(name):
-    """That the updates equal ours is in test_parity and test_stargan."""
+    """That the updates equal ours is in test_parity, test_stargan and test_starganv2."""
     pytest.importorskip("torch")
     workload = METHODS[name]
     torch_side.check(workload.spec, workload.config())
@@ -146,6 +149,7 @@ def test_the_operations_of_a_step_are_those_of_pytorch():
         (["--config=dcgan", "--set=gan=cgan", "--set=data.labels=a,b", "--against=torch"], "generator.net='dcgan'"),
         (["--config=pggan", "--set=data.labels=a,b", "--against=torch"], "the PyTorch form of 'pggan' has not data.la"),
         (["--config=stargan", "--set=loss.lambda_gp=1", "--against=torch"], "'stargan' has not loss.lambda_gp=1.0"),
+        (["--config=munit", "--set=train.turns=dg", "--against=torch"], "of 'munit' has not train.turns=('dg',)"),
         (["--config=discogan_reference", "--against=torch.compile"], "train.turns=('d', 'g', 'g')"),
         (["--config=nothing"], "no such file; shipped configs are"),
         (["--set=model.width=3"], "this config has no such field; did you mean"),

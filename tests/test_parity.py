@@ -8,13 +8,13 @@ from devices import configure
 
 from gan_xla import gans
 from gan_xla.contract import Ctx
-from gan_xla.gans.shared import noise
+from gan_xla.gans.shared import autoencoders, noise
 from gan_xla.run import settings
 from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
 
 torch = pytest.importorskip("torch")
-from torch_networks import flax_variables, progressive_variables
+from torch_networks import flax_variables, munit_variables, progressive_variables
 
 from experiments.benchmarks import (
     torch_bigan,
@@ -23,6 +23,7 @@ from experiments.benchmarks import (
     torch_discogan,
     torch_discogan_unet,
     torch_gan,
+    torch_munit,
     torch_pggan,
     torch_pix2pix,
     torch_simgan,
@@ -31,12 +32,15 @@ from experiments.benchmarks import (
 pytestmark = pytest.mark.slow
 
 SIZE, BATCH, STEPS = 16, 5, 3
+CODE = (SIZE // 2, SIZE // 2, 8)  # of UNIT's, with one strided convolution
 
 
 def _params(players):
     """Ours of PyTorch's players: by network where a player has several, as methods of two domains do."""
 
     def ours(net):
+        if isinstance(net, torch_munit.Generator):
+            return munit_variables(net)
         return progressive_variables(net) if hasattr(net, "rgb") else flax_variables(net)[0]
 
     trees = {name: ours(net) for name, net in players.items()}
@@ -47,13 +51,27 @@ def _channels_last(x):
     return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
 
 
+def _channels_first(x):
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+
+
 def _drawn(gan, key, step, count):
-    """Of this step the noise of D's turn and of G's, and where the gradient penalty is taken, as PyTorch takes them."""
+    """Of this step what is drawn for D's turn and for G's, and where the gradient penalty is taken, for PyTorch."""
     root = jax.random.fold_in(jax.random.wrap_key_data(key), step)
     turns = [Ctx(jax.random.fold_in(root, part), step, np.arange(count)) for part in (0, 1)]
     z = [torch.tensor(np.asarray(noise.normal(ctx, gan.latent))) for ctx in turns]
     epsilon = [jax.random.uniform(key, dtype=jnp.float64) for key in turns[0].keys("penalty")]
-    return {"noise": z, "epsilon": torch.tensor(np.array(epsilon))[:, None, None, None]}
+    codes = [_codes(gan, ctx) for ctx in turns]
+    return {"noise": z, "epsilon": torch.tensor(np.array(epsilon))[:, None, None, None], "codes": codes}
+
+
+def _codes(gan, ctx):
+    """MUNIT's styles, or what UNIT adds to its codes."""
+    if gan.styles:
+        drawn = {f"s_{domain}": noise.normal(ctx, gan.styles.latent, f"s_{domain}") for domain in "AB"}
+    else:
+        drawn = {name: autoencoders.normal(ctx, CODE, name) for name in ("z_A", "z_B", "z_AB", "z_BA")}
+    return {name: torch.tensor(_channels_first(np.asarray(x))) for name, x in drawn.items()}
 
 
 def _play(config, players, batches, drawn=()):
@@ -113,6 +131,14 @@ def test_three_training_steps_equal_pytorchs_in_float64(method):
     config, module = method()
     images = np.random.default_rng(0).uniform(size=(STEPS, 2, BATCH, 3, SIZE, SIZE))
     _compare(config, module, [{"x_A": a, "x_B": b} for a, b in images])
+
+
+@pytest.mark.parametrize("method", ["munit", "unit"])
+def test_three_training_steps_of_autoencoders_equal_pytorchs_in_float64(method):
+    config = configure(method, ("d+g",), SIZE)
+    config.loss.lambda_cycle, config.model.discriminator.scales = 10.0, 2
+    images = np.random.default_rng(0).uniform(-1, 1, size=(STEPS, 2, BATCH, 3, SIZE, SIZE))
+    _compare(config, torch_munit, [{"x_A": a, "x_B": b} for a, b in images], ("codes",))
 
 
 def _gan():

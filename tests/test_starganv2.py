@@ -208,6 +208,42 @@ def test_losses_and_gradients_of_both_players_are_pytorchs(step):
 
 
 @pytest.mark.slow
+def test_a_cycle_of_turns_equals_pytorchs_in_float64():
+    """Both players' updates in styles by noise and by references, F's own rate, decay of weights, the average."""
+    torch = pytest.importorskip("torch")
+    from torch_networks import starganv2_variables
+
+    from experiments.benchmarks import torch_common, torch_starganv2
+
+    torch.manual_seed(0)
+    config = _config()
+    config.optimizer.gen.ema_decay = 0.9
+    trainer = torch_starganv2.trainer(config, torch_common.Setup(dtype=torch.float64))
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
+    with jax.enable_x64(True):
+        gan, optimizer, draws = gans.build(config), optimizers(config.optimizer, 4), np.random.default_rng(2)
+        ours = lambda: {name: starganv2_variables(net) for name, net in trainer.generators.items()}
+        state = create(gan, optimizer, 0)
+        state = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+        gen = state.gen.replace(params=ours(), ema=state.gen.ema._replace(params=ours()))
+        state = state.replace(gen=gen, disc=state.disc.replace(params=starganv2_variables(trainer.d)))
+        steps = {turn: jax.jit(make_step(gan, optimizer, (turn,))) for turn in "dg"}
+        assert gan.turns == ("d", "d", "g", "g")
+        for number, turn in enumerate(gan.turns):
+            batch = _batch(draws)
+            root = jax.random.fold_in(jax.random.wrap_key_data(state.key), number)
+            ctx = Ctx(jax.random.fold_in(root, 0), step=number, index=np.arange(2))
+            z = [torch.tensor(np.asarray(noise.normal(ctx, config.model.latent, name))) for name in ("z", "z2")]
+            tensors = [torch.tensor(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x) for x in batch.values()]
+            state, logs = steps[turn](state, {name: x[None] for name, x in (batch | {"index": np.arange(2)}).items()})
+            np.testing.assert_allclose(logs[f"loss/{turn.upper()}"], trainer.step(*tensors, z).item(), rtol=1e-9)
+        jax.tree.map(close, state.disc.params, starganv2_variables(trainer.d))
+        jax.tree.map(close, state.gen.params, ours())
+        trainer.generators.load_state_dict(dict(zip(trainer.generators.state_dict(), trainer.average, strict=True)))
+        jax.tree.map(close, state.gen.ema.params, ours())
+
+
+@pytest.mark.slow
 def test_the_style_networks_learn_with_styles_by_noise_alone_and_the_mapping_network_slowly():
     config = _config()
     gan = gans.build(config)

@@ -71,6 +71,49 @@ def progressive_variables(model) -> dict:
     return params | {"out": {"kernel": value["out.weight"].T[None, None], "bias": value["out.bias"]}}
 
 
+def _linear(layer) -> dict:
+    """Of a linear layer, or of a convolution of single pixels in whose place ours has one."""
+    weight, bias = (jnp.array(tensor.numpy()) for tensor in layer.state_dict().values())
+    return {"kernel": weight.reshape(weight.shape[:2]).T, "bias": bias}
+
+
+def munit_variables(net) -> dict:
+    """The parameters of a generator of torch_munit."""
+    decoder = flax_variables(net.dec)[0] | (flax_variables(net.mlp)[0] if hasattr(net, "mlp") else {})
+    norms = [layer for layer in net.dec.modules() if hasattr(layer, "gamma")]
+    for number, norm in enumerate(norms):
+        value = {name: jnp.array(tensor.numpy()) for name, tensor in norm.state_dict().items()}
+        decoder[f"LayerNorm_{number}"] = {"scale": value["gamma"], "bias": value["beta"]}
+    if not hasattr(net, "mlp"):
+        return {"content_encoder": flax_variables(net.enc)[0], "decoder": decoder}
+    *layers, _, last = net.enc_style.model
+    style = flax_variables(nn.Sequential(*layers))[0] | {"Dense_0": _linear(last)}
+    return {"content_encoder": flax_variables(net.enc_content)[0], "style_encoder": style, "decoder": decoder}
+
+
+def starganv2_variables(net) -> dict:
+    """The parameters of a network of torch_starganv2."""
+    variables = lambda net: flax_variables(net)[0]
+    if hasattr(net, "from_rgb"):
+        kinds = ("Block", net.encode), ("StyledBlock", net.decode)
+        blocks = {f"{kind}_{i}": variables(block) for kind, found in kinds for i, block in enumerate(found)}
+        return variables(nn.Sequential(net.from_rgb, net.to_rgb)) | blocks
+    if hasattr(net, "main"):
+        return {"Trunk_0": _trunk(net.main[:-1]), "Dense_0": _linear(net.main[-1])}
+    if isinstance(net.shared[0], nn.Linear):
+        return variables(net)
+    heads = [_linear(head) for head in net.unshared]
+    joined = {name: jnp.concatenate([head[name] for head in heads], -1) for name in ("kernel", "bias")}
+    return {"Trunk_0": _trunk(net.shared), "Dense_0": joined}
+
+
+def _trunk(layers) -> dict:
+    blocks = [layer for layer in layers if hasattr(layer, "conv1")]
+    convs = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    found = {f"Block_{i}": flax_variables(block)[0] for i, block in enumerate(blocks)}
+    return flax_variables(nn.Sequential(*convs))[0] | found
+
+
 def randomise(model, seed=0):
     """Random parameters and statistics, so that scales of 1, biases and means of 0 hide nothing."""
     torch.manual_seed(seed)

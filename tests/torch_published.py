@@ -1,6 +1,6 @@
 """PGGAN and U-GAT-IT in PyTorch under the names of published code, written for the tests from what that code computes.
 
-Networks are faded in whole. Imported by tests, which need the extra `parity`.
+And MUNIT's layer norm. Networks are faded in whole. Imported by tests, which need the extra `parity`.
 """
 
 import itertools
@@ -11,6 +11,26 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn
 from torch.nn import functional as F
+
+from experiments.benchmarks import torch_munit
+
+
+class DeviationNorm(torch_munit.LayerNorm):
+    """MUNIT's, which divides by the deviation plus 1e-5."""
+
+    def forward(self, x):
+        maps = x.flatten(1)
+        x = (x - maps.mean(1)[:, None, None, None]) / (maps.std(1)[:, None, None, None] + 1e-5)
+        return x * self.gamma[:, None, None] + self.beta[:, None, None]
+
+
+def autoencoder(*sizes):
+    """A generator of torch_munit that computes what the published one does."""
+    network = torch_munit.Generator(*sizes)
+    for module in network.modules():
+        if isinstance(module, torch_munit.LayerNorm):
+            module.__class__ = DeviationNorm
+    return network
 
 
 def pixel_norm(x):

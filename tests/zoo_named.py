@@ -1,4 +1,4 @@
-"""State_dicts of PGGANs and U-GAT-ITs under the names of published code, with random numbers.
+"""State_dicts of PGGANs, U-GAT-ITs, MUNITs and StarGANs v2 under the names of published code, with random numbers.
 
 Names and shapes are facts; no code of theirs is here.
 """
@@ -92,6 +92,111 @@ def ugatit_judge(layers=3, parametrized=False):
     return state | last.state()
 
 
+STYLE, HIDDEN, LAYERS = 3, 12, 2
+
+
+def autoencoder(style=STYLE, averages=False):
+    """UNIT's without a style; `averages`: of every instance norm."""
+    found, content, w = Layout(), "enc_content" if style else "enc", WIDTH * 2**LAYERS
+
+    def residual(name, kept):
+        for i, j in itertools.product(range(2), range(2)):
+            found.conv(f"{name}.model.{i}.model.{j}.conv", w, w, 3)
+            found.norm(f"{name}.model.{i}.model.{j}.norm", w, "tracked" if kept else "instance")
+
+    for part, kernel_layers in ((content, LAYERS), ("enc_style", 4)) if style else ((content, LAYERS),):
+        c = 3
+        for i in range(kernel_layers + 1):
+            o = WIDTH * 2 ** min(i, 2)
+            found.conv(f"{part}.model.{i}.conv", o, c, 4 if i else 7)
+            found.norm(f"{part}.model.{i}.norm", o, "tracked" if averages and part == content else "instance")
+            c = o
+    residual(f"{content}.model.{LAYERS + 1}", averages)
+    residual("dec.model.0", bool(style) or averages)
+    for i, o in enumerate((2 * WIDTH, WIDTH)):
+        found.conv(f"dec.model.{2 * i + 2}.conv", o, 2 * o, 5)
+        found.shapes |= {f"dec.model.{2 * i + 2}.norm.{name}": (o,) for name in ("gamma", "beta")}
+    found.conv(f"dec.model.{2 * LAYERS + 1}.conv", 3, WIDTH, 7)
+    if style:
+        found.conv("enc_style.model.6", style, 4 * WIDTH, 1)
+        for i, (o, c) in enumerate(((HIDDEN, style), (HIDDEN, HIDDEN), (8 * w, HIDDEN))):
+            found.shapes |= {f"mlp.model.{i}.fc.weight": (o, c), f"mlp.model.{i}.fc.bias": (o,)}
+    return found.state()
+
+
+def scaled_judge(layers=3, scales=2):
+    found = Layout()
+    for scale in range(scales):
+        for i in range(layers):
+            found.conv(f"cnns.{scale}.{i}.conv", WIDTH * 2**i, WIDTH * 2 ** (i - 1) if i else 3, 4)
+        found.conv(f"cnns.{scale}.{layers}", 1, WIDTH * 2 ** (layers - 1), 1)
+    return found.state()
+
+
+class _Starred(_Growing):
+    def block(self, name, o, i, norms=(), style=0):
+        self.conv(f"{name}.conv1", o if style else i, i, 3)
+        self.conv(f"{name}.conv2", o, o if style else i, 3)
+        for number, width in enumerate(norms, 1):
+            if style:
+                self.layer(f"{name}.norm{number}.fc", 2 * width, style)
+            else:
+                self.norm(f"{name}.norm{number}", width, "instance_affine")
+        if o != i:
+            self.conv(f"{name}.conv1x1", o, i, 1, False)
+
+    def trunk(self, name, widths):
+        self.conv(f"{name}.0", widths[0], 3, 3)
+        for number, (i, o) in enumerate(itertools.pairwise(widths), 1):
+            self.block(f"{name}.{number}", o, i)
+        self.conv(f"{name}.{len(widths) + 1}", widths[-1], widths[-1], 4)
+        return len(widths) + 3
+
+
+def star_generator(widths=(16, 32)):
+    found, last = _Starred(), widths[-1]
+    pairs = [*itertools.pairwise(widths), (last, last), (last, last)]
+    found.conv("from_rgb", widths[0], 3, 3)
+    for number, (i, o) in enumerate(pairs):
+        found.block(f"encode.{number}", o, i, (i, i))
+        found.block(f"decode.{len(pairs) - 1 - number}", i, o, (o, i), STYLE)
+    found.norm("to_rgb.0", widths[0], "instance_affine")
+    found.conv("to_rgb.2", 3, widths[0], 1)
+    return found.state()
+
+
+def star_mapping(domains=2):
+    found = _Growing()
+    for i in range(4):
+        found.layer(f"shared.{2 * i}", HIDDEN, HIDDEN if i else LATENT)
+        for domain in range(domains):
+            found.layer(f"unshared.{domain}.{2 * i}", STYLE if i == 3 else HIDDEN, HIDDEN)
+    return found.state()
+
+
+def star_encoder(widths=(16, 24, 24), domains=2):
+    found = _Starred()
+    found.trunk("shared", widths)
+    for domain in range(domains):
+        found.layer(f"unshared.{domain}", STYLE, widths[-1])
+    return found.state()
+
+
+def star_judge(widths=(16, 24, 24), domains=2):
+    found = _Starred()
+    found.conv(f"main.{found.trunk('main', widths)}", domains, widths[-1], 1)
+    return found.state()
+
+
+def stars():
+    return {
+        "generator": star_generator(),
+        "mapping_network": star_mapping(),
+        "style_encoder": star_encoder(),
+        "discriminator": star_judge(),
+    }
+
+
 # By name: networks of a run by their places in a file, our names, the method.
 NAMED = {
     "pytorch_GAN_zoo": (
@@ -125,5 +230,26 @@ NAMED = {
         {"genA2B": ugatit(), "disGB": ugatit_judge(3, True), "disLB": ugatit_judge(1, True)},
         {"G_AB", "D_B"},
         "ugatit",
+    ),
+    "MUNIT": (
+        {"gen_a": autoencoder(), "gen_b": autoencoder(), "dis_a": scaled_judge(), "dis_b": scaled_judge()},
+        {"G_A", "G_B", "D_A", "D_B"},
+        "munit",
+    ),
+    "MUNIT, averages": (
+        {"gen_a": autoencoder(averages=True), "gen_b": autoencoder(averages=True)},
+        {"G_A", "G_B"},
+        "munit",
+    ),
+    "UNIT": (
+        {"gen_a": autoencoder(0), "gen_b": autoencoder(0), "dis_b": scaled_judge(4, 3)},
+        {"G_A", "G_B", "D_B"},
+        "unit",
+    ),
+    "StarGAN v2": (stars(), {"G", "F", "E", "D"}, "starganv2"),
+    "StarGAN v2, the average": (
+        {name: state for name, state in stars().items() if name != "discriminator"},
+        {"G", "F", "E"},
+        "starganv2",
     ),
 }

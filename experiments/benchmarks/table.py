@@ -2,13 +2,12 @@
 
   python -m experiments.benchmarks.table [--quick] [--steps=15] [--busy] [--output=RESULTS.md]
 
-On a CPU every PyTorch form of the older methods in float32; on a GPU more sizes, PGGAN's phases, and bfloat16; against
-PyTorch and torch.compile. The sides take turns, a step each; medians and quartiles of 15 steps or more, of wall and of
-CPU time. --quick takes 3 steps of each and leaves torch.compile out. It prints what other processes use of the cores,
-and writes no table where that is more than a tenth of a core, unless there is --busy; the table says so then. The
-table of a CPU is between the lines `<!-- table: cpu -->` and `<!-- end -->`, a GPU's after `<!-- table: gpu -->`; the
-text around them stays. The file is written anew after every setting, so that an interrupted run leaves what it
-measured.
+On a CPU most PyTorch forms in float32; on a GPU more sizes, PGGAN's phases, and bfloat16; against PyTorch and
+torch.compile. The sides take turns, a step each; medians and quartiles of 15 steps or more, of wall and of CPU time.
+--quick takes 3 steps of each and leaves torch.compile out. It prints what other processes use of the cores, and writes
+no table where that is more than a tenth of a core, unless there is --busy; the table says so then. The table of a CPU
+is between the lines `<!-- table: cpu -->` and `<!-- end -->`, a GPU's after `<!-- table: gpu -->`; the text around them
+stays. The file is written anew after every setting, so that an interrupted run leaves what it measured.
 """
 
 import argparse
@@ -45,6 +44,8 @@ CPU = (
     Setting("dcgan", 64, 32),
     Setting("pggan", 16, 16),
     Setting("pggan", 64, 8),
+    Setting("munit", 128, 1),
+    Setting("starganv2", 128, 2),
 )
 GPU = (
     Setting("discogan", 64, 256),
@@ -54,6 +55,8 @@ GPU = (
     Setting("pggan", 4, 128),
     Setting("pggan", 64, 32),
     Setting("pggan", 256, 8),
+    Setting("munit", 256, 1),
+    Setting("starganv2", 256, 8),
 )
 HEADER = (
     *(

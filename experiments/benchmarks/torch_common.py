@@ -62,13 +62,17 @@ class Trainer:
             for net in players.values() if setup.compiled else ():
                 net.compile()
         options = dict(betas=(adam.b1, adam.b2), weight_decay=adam.weight_decay, fused=True)
-        self._adam_g, self._adam_d = (
-            torch.optim.Adam(players.parameters(), adam.learning_rate, **options)
-            for players in (self.generators, self.discriminators)
-        )
+
+        def learner(players, rates):
+            rate = {name: adam.learning_rate * rates.get(name, 1.0) for name in players}
+            groups = [{"params": net.parameters(), "lr": rate[name]} for name, net in players.items()]
+            return torch.optim.Adam(groups, **options)
+
+        self._adam_g, self._adam_d = learner(self.generators, adam.gen.rates), learner(self.discriminators, {})
         self._rate = 1 - adam.gen.ema_decay  # of the moving average of G; with 1 none is kept
         self._made = [tensor for tensor in self.generators.state_dict().values() if tensor.is_floating_point()]
         self.average = [tensor.clone() for tensor in self._made if self._rate < 1]
+        self._averaged = slice(None)  # which of them this turn's update moves
 
     def _autocast(self) -> torch.autocast:
         """For one loss: within it the cast weights are kept, which an update would make stale."""
@@ -88,7 +92,8 @@ class Trainer:
         loss.backward()
         optimizer.step()
         if optimizer is self._adam_g and self.average:
-            torch._foreach_lerp_(self.average, self._made, self._rate)  # as the optimiser does, all in one
+            learnt = self.average[self._averaged], self._made[self._averaged]
+            torch._foreach_lerp_(*learnt, self._rate)  # as the optimiser does, all in one
         return loss.detach()
 
 

@@ -16,6 +16,11 @@ from gan_xla.run import settings
 WIDTHS = ("model.generator.width", "model.discriminator.width")
 HIDDEN = ("model.latent", "model.generator.hidden", "model.discriminator.hidden")
 FMAPS = tuple(f"model.{side}.{field}" for side in ("generator", "discriminator") for field in ("fmap_base", "fmap_max"))
+CODERS = (
+    *(*WIDTHS, "model.generator.layers", "model.generator.blocks", "model.discriminator.layers"),
+    "model.discriminator.scales",
+)
+STYLED = ("model.generator.style", "model.generator.style_layers", "model.generator.hidden", "loss.lambda_cycle")
 READS = {
     "discogan": WIDTHS,
     "discogan_unet": (
@@ -31,9 +36,16 @@ READS = {
     "cgan": (*HIDDEN, "model.generator.embedding", "model.discriminator.embedding", "data.labels"),
     "dcgan": (*WIDTHS, "model.latent"),
     "pggan": ("model.latent", *FMAPS, "model.discriminator.group", "loss.lambda_gp", "loss.drift"),
+    "unit": CODERS,
+    "munit": (*CODERS, *STYLED),
+    "starganv2": (
+        *(*WIDTHS, "model.generator.most", "model.generator.levels", "model.generator.style"),
+        *("model.discriminator.most", "model.latent", "model.mapping", "data.labels"),
+    ),
 }
-MODULES = {"cgan": "gan", "dcgan": "gan"}  # torch_MODULE.py, where it is not called as the config is
-RANGES = {"sigmoid": (1 / 255, 0.0), "tanh": (2 / 255, -1.0)}  # factor and offset of uint8 images
+MODULES = {"cgan": "gan", "dcgan": "gan", "unit": "munit"}  # torch_MODULE.py, where it is not called as the config is
+# Factor and offset of uint8 images.
+RANGES = {"sigmoid": (1 / 255, 0.0), "tanh": (2 / 255, -1.0), "linear": (2 / 255, -1.0)}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:

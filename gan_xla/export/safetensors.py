@@ -22,7 +22,13 @@ def write(model: Model, output: Path, *, direction: str | None, batch: int | Non
     except ImportError as error:
         raise UserError("--format=safetensors needs the package safetensors: pip install 'gan_xla[torch]'") from error
 
+    def flat(tree, prefix=""):
+        found = {}
+        for name, x in tree.items():
+            found |= flat(x, f"{prefix}{name}.") if isinstance(x, dict) else {f"{prefix}{name}": x}
+        return found
+
     def save(arrays, about, path):
-        save_file(arrays, path, about)
+        save_file(flat(arrays), path, about)
 
     exporting.write(model, output, direction, save, suffix=".safetensors", own=True)

@@ -14,5 +14,7 @@ Arrays of the others have other forms than ours, see `leaves`. Each has
   read(file, like, fields, size) -> our variables of a file, of the network with these fields of the config.
   plan(files, direction, labels) -> layout.Plan.
 and where networks are exported as its own
-  NETS, file_name, and write(net, role, fields, size) -> arrays by its names.
+  NETS, file_name, and write(net, role, fields, size) -> arrays by its names,
+  and where files hold several networks
+  together(networks, model) -> what they hold, by their names.
 """

@@ -11,10 +11,12 @@ import numpy as np
 from gan_xla.errors import UserError
 from gan_xla.published import (
     akanimax,
+    clovaai,
     containers,
     facebookresearch,
     junyanz,
     layout,
+    nvlabs,
     sktbrain,
     structure,
     yunjey,
@@ -23,7 +25,7 @@ from gan_xla.published import (
 from gan_xla.published.layout import File, Layer, Plan
 
 FORMS = (junyanz, sktbrain, yunjey)
-NAMED = (znxlwm, facebookresearch, akanimax)  # known by their names alone
+NAMED = (znxlwm, facebookresearch, akanimax, nvlabs, clovaai)  # known by their names alone
 # Networks that look like ours, and are not.
 OTHERS = {
     r"progression(_\d+)?\.": "a growing network that normalises before its rectifiers, and with layers whose learning "
@@ -80,7 +82,7 @@ def read(paths: Sequence[Path], assumed: Mapping[str, str], left: list[UserError
         left += [UserError(f"{path}: its moving average is taken") for path in averaged]
         found += kept
     unlike = next((error for error in left if isinstance(error, Unlike)), None)
-    if unlike and all(one.file.network.role == "discriminator" for one in found):
+    if unlike and all(one.file.network.role != "generator" for one in found):
         raise unlike
     return found
 

@@ -16,9 +16,9 @@ from gan_xla.contract import BYTES, Net
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
 from gan_xla.nets import blocks
-from gan_xla.published import facebookresearch, junyanz, layout, sktbrain, yunjey, znxlwm
+from gan_xla.published import clovaai, facebookresearch, junyanz, layout, nvlabs, sktbrain, yunjey, znxlwm
 
-NAMED = (znxlwm, facebookresearch)  # whose arrays have other forms than ours
+NAMED = (znxlwm, facebookresearch, nvlabs, clovaai)  # whose arrays have other forms than ours
 FORMS = {net: form for form in (junyanz, sktbrain, yunjey, *NAMED) for net in form.NETS}
 BY_NAME = {form.__name__.rpartition(".")[-1]: form for form in FORMS.values()}
 SIDES = {"gen": "generator", "disc": "discriminator"}
@@ -54,7 +54,9 @@ def write(
     suffix: str | None = None,
     own: bool = False,
 ) -> None:
-    """Writes the generator of one direction to a file, or all networks, discriminators too, into a directory.
+    """Writes what translates in one direction to a file, or all networks, discriminators too, into a directory.
+
+    The former is a generator, or, where none translates alone, all networks of that side, each under its name.
 
     Args:
       model: trained.
@@ -67,8 +69,7 @@ def write(
       UserError: a network that nobody published, or a direction of a directory.
     """
     if output.suffix:
-        name = _generator(direction or next(iter(model.directions), None))
-        save(*_network(model, "gen", name, own), output)
+        save(*_translating(model, direction, own), output)
         return
     if direction:
         raise UserError(
@@ -76,8 +77,9 @@ def write(
         )
     found = {name: _network(model, side, name, own) for side in SIDES for name in _nets(model, side)}
     output.mkdir()
-    if not suffix and all(about["layout"] == "znxlwm" for _, about in found.values()):
-        save(znxlwm.together({name: arrays for name, (arrays, _) in found.items()}), {}, output / znxlwm.FILE)
+    if not suffix and (joined := _joined(model, found)):
+        for file, networks in joined.items():
+            save(networks, {}, output / file)
         return
     for name, (arrays, about) in found.items():
         form = BY_NAME.get(about["layout"])
@@ -85,20 +87,35 @@ def write(
         save(arrays, about, path.with_suffix(suffix) if suffix else path)
 
 
-def _generator(direction: str | None) -> str:
-    """Our name of the generator of a direction, or where there is one alone."""
-    return f"G_{direction[0]}{direction[-1]}" if direction else "G"
+Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, metadata
+
+
+def _translating(model: Model, direction: str | None, own: bool) -> Written:
+    direction = direction or next(iter(model.directions), None)
+    name, nets = f"G_{direction[0]}{direction[-1]}" if direction else "G", _nets(model, "gen")
+    if len(nets) == 1 or (direction and name in nets):
+        return _network(model, "gen", name, own)
+    found = {name: _network(model, "gen", name, own) for name in nets}
+    about = {**next(iter(found.values()))[1], "network": ", ".join(found)}
+    joined = _joined(model, found) or {"": {name: arrays for name, (arrays, _) in found.items()}}
+    return next(iter(joined.values())), about
+
+
+def _joined(model: Model, found: Mapping[str, Written]) -> dict[str, dict[str, Any]]:
+    """What the files hold of networks whose published code keeps several in one, by their names, else {}."""
+    (form, *more) = {about["layout"] for _, about in found.values()}
+    together = getattr(BY_NAME.get(form), "together", None)
+    return together({name: arrays for name, (arrays, _) in found.items()}, model) if together and not more else {}
 
 
 def _nets(model: Model, side: str) -> dict[str, Net]:
-    """The networks of `model.generator` or `model.discriminator` by name, without what is the method's own."""
+    """The networks of a side by name, but for heads on features."""
     net = Net(*model.variables[side])
-    return {
-        name: net for name, net in layout.split(net, layout.single(net, side[0].upper())).items() if name[0] in "GD"
-    }
+    found = layout.split(net, layout.single(net, side[0].upper()))
+    return found if side[0].upper() in found else {name: net for name, net in found.items() if name[0] in "GD"}
 
 
-def _network(model: Model, side: str, name: str, own: bool) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _network(model: Model, side: str, name: str, own: bool) -> Written:
     """The arrays of a network, and what to know of it.
 
     Raises:
@@ -114,7 +131,7 @@ def _network(model: Model, side: str, name: str, own: bool) -> tuple[dict[str, n
         return _as_it_is(nets.get(name) or next(iter(nets.values()))), _about(model, role, name, "gan_xla", "")
     size, bgr = model.phase.resolution or model.config.data.image_size, False
     if form in NAMED:
-        arrays = form.write(nets[name], role, fields, size)
+        arrays = form.write(nets[name], layout.ROLES[name[0]], fields, size)
     else:
         layers = form.layers(role, fields, size)
         arrays, bgr = layout.write(nets[name], layers), any(layer.bgr is not None for layer in layers)

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,8 +77,7 @@ def import_run(
     _save(workdir, config, made)
     _report(workdir, config, plan, draws, [*notes, *(f"left out: {reason}" for reason in left)])
     if check:
-        ways = [f"{name[2]}to{name[3]}" for name in plan.networks if name.startswith("G_")]
-        checking.check(workdir, Path(check), ways)
+        checking.check(workdir, Path(check), _ways(plan.networks))
 
 
 def _planned(format: str, paths: Sequence[Path], options: Mapping[str, str | None]) -> tuple[layout.Plan, ModuleType]:
@@ -129,6 +128,8 @@ def _configured(config: ml_collections.ConfigDict, plan: layout.Plan) -> ml_coll
         raise UserError(f"--config: these networks need gan='{shipped.gan}' and train.num_seeds=1")
     models: dict[str, layout.File] = {}
     for file in plan.networks.values():
+        if file.network.role not in ("generator", "discriminator"):
+            continue
         first = models.setdefault(file.network.role, file)
         if first.network != file.network:
             raise UserError(f"{file.path}: {_about(file.network)}, unlike {first.path}: {_about(first.network)}")
@@ -231,6 +232,12 @@ def _source(config: ml_collections.ConfigDict) -> str:
 def _about(network: layout.Network) -> str:
     fields = ", ".join(f"{name}={value}" for name, value in network.fields.items())
     return f"{network.role} of {network.channels} channels, {fields}"
+
+
+def _ways(networks: Collection[str]) -> list[str]:
+    """The directions of networks by name; either autoencoder, G_A and G_B, is of both."""
+    ways = [f"{name[2]}to{name[3]}" for name in networks if name.startswith("G_") and len(name) == 4]
+    return ways or ["AtoB", "BtoA"] * ("G_A" in networks)
 
 
 def _print_rows(rows: Sequence[tuple[str, str]]) -> None:

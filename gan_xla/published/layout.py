@@ -21,6 +21,8 @@ from gan_xla.errors import UserError, some
 CONV, UP, NORM, BLUR = "Conv", "ConvTranspose", "Norm", "Blur"
 NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 START = {"mean": 0, "var": 1}  # of running averages
+# What networks are, by the first letter of our names; F and E make the styles of a generator.
+ROLES = {"G": "generator", "D": "discriminator", "F": "mapping", "E": "encoder"}
 
 
 class Layer(NamedTuple):
@@ -52,11 +54,11 @@ class Network(NamedTuple):
     """What the keys and shapes of a state_dict tell.
 
     Attributes:
-      role: "generator" or "discriminator".
-      fields: of the config's `model.<role>`.
+      role: of `ROLES`.
+      fields: of the config's `model.<role>`; what a mapping or an encoder has is in the updates of the plan.
       channels: of what it takes.
       size: height and width of the images that it was made for, or None for any.
-      labels: how many label planes a generator takes, or None.
+      labels: how many label planes a generator takes, or domains another network knows, or None.
       latent: length of the noise that it takes in the place of an image; 0 where it takes an image.
     """
 
@@ -134,8 +136,8 @@ def to_torch(kernel: np.ndarray, transposed: bool = False) -> np.ndarray:
 
 
 def single(net: Any, letter: str) -> str:
-    """`letter` where a side, with `params`, is one network, else ""; a side of several names them G_AB and so on."""
-    return "" if any(name.startswith(f"{letter}_") for name in net.params) else letter
+    """`letter` where a side, with `params`, is one network, else ""; a side of several names them G, G_AB and so on."""
+    return "" if any(name == letter or name.startswith(f"{letter}_") for name in net.params) else letter
 
 
 def split(net: Net, single: str) -> dict[str, Net]:
@@ -251,6 +253,11 @@ def need(state: Mapping[str, np.ndarray], key: str, axes: int, source: Path) -> 
         what = f"is {list(found)}, not of {axes} axes" if key in state else "is not there"
         raise UserError(f"{source}: {key!r} {what}, which a network of its other keys has")
     return found
+
+
+def count(state: Mapping[str, np.ndarray], pattern: str) -> int:
+    """How many keys are of a pattern."""
+    return sum(bool(re.fullmatch(pattern, key)) for key in state)
 
 
 def norm_kind(state: Mapping[str, np.ndarray], name: str) -> str:

@@ -33,6 +33,7 @@ VECTOR = Turn(lambda x: x, lambda y: y)
 KERNEL = Turn(layout.from_torch, layout.to_torch)
 TRANSPOSED = Turn(lambda x: layout.from_torch(x, True), lambda y: layout.to_torch(y, True))
 MATRIX = Turn(np.transpose, np.transpose)  # [out, in]
+POINT = Turn(lambda x: x[:, :, 0, 0].T, lambda y: y.T[:, :, None, None])  # [out, in, 1, 1] of a linear layer of ours
 ROW = Turn(lambda x: x[0], lambda y: y[None])  # [1, c]
 MAPS = Turn(lambda x: x[0, :, 0, 0], lambda y: y[None, :, None, None])  # [1, c, 1, 1]
 

@@ -16,7 +16,7 @@ from gan_xla.contract import Net
 from gan_xla.errors import UserError
 from gan_xla.images import Size, sides
 from gan_xla.published import layout, leaves
-from gan_xla.published.layout import File, Network, Plan, need, same_channels, shape
+from gan_xla.published.layout import File, Network, Plan, count, need, same_channels, shape
 from gan_xla.published.leaves import KERNEL, MAPS, MATRIX, ROW, VECTOR, Leaf, Turn
 from gan_xla.published.units import PARAMETRIZED
 
@@ -43,7 +43,7 @@ def file(state: Mapping[str, np.ndarray], path: Path) -> File:
     if "DownBlock.1.weight" in found or "gap_fc.weight" in found:
         return File(path, found, _generator(found, path))
     width, channels, _, _ = shape(found, "model.1.weight_orig", path)
-    layers = sum(bool(re.fullmatch(r"model\.\d+\.weight_orig", key)) for key in found) - 1
+    layers = count(found, r"model\.\d+\.weight_orig") - 1
     return File(path, found, Network("discriminator", {"net": "ugatit", "width": width, "layers": layers}, channels))
 
 
@@ -55,7 +55,7 @@ def _generator(state: Mapping[str, np.ndarray], path: Path) -> Network:
     fields = {
         "net": "ugatit",
         "width": width,
-        "blocks": sum(bool(re.fullmatch(r"UpBlock1_\d+\.conv1\.weight", key)) for key in state),
+        "blocks": count(state, r"UpBlock1_\d+\.conv1\.weight"),
         "light": light,
         "unbiased": True,
         "output": "tanh",
@@ -242,7 +242,7 @@ def write(net: Net, role: str, fields: Mapping[str, Any], size: Size) -> dict[st
     return found
 
 
-def together(networks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+def together(networks: Mapping[str, Mapping[str, np.ndarray]], model: Any) -> dict[str, dict[str, Any]]:
     """What FILE holds of networks by our names."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, arrays in networks.items():
@@ -250,7 +250,7 @@ def together(networks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict
             judge, _, rest = key.partition(".")
             theirs, key = (NAMES[name], key) if name in NAMES else (f"{judge}{name[-1]}", rest)
             found.setdefault(theirs, {})[key] = array
-    return found
+    return {FILE: found}
 
 
 def file_name(model: Any, name: str) -> str:
