@@ -49,8 +49,13 @@ FLAGS = (
     (_whole, "devices", None, "train: how many of this machine's devices to use. Default: all.", 1),
     (_bool, "distributed", False, "train: one of several processes of this command."),
     (_text, "coordinator", None, "distributed: HOST:PORT of process 0. Default: as the TPU pod, Slurm or MPI says."),
-    (_whole, "num_processes", None, "distributed: how many processes; with --coordinator."),
-    (_whole, "process_id", None, "distributed: which of them this is, from 0."),
+    (
+        _whole,
+        "num_processes",
+        None,
+        "distributed, translate: how many processes; with --coordinator, or to share files.",
+    ),
+    (_whole, "process_id", None, "distributed, translate: which of them this is, from 0."),
     (_text, "workdir", None, "The run's directory. Default: runs/<config's name>."),
     (
         _text,
@@ -66,6 +71,7 @@ FLAGS = (
         "translate, sample: directory for the results. export: file or directory to make. report: the page's file; "
         "default: report.html in the run's directory. evaluate --compare: a JSON file, too.",
     ),
+    (_bool, "skip_existing", False, "translate: leave out files whose results are there, to go on after a stop."),
     (_bool, "overwrite", False, "translate, sample, evaluate, report: replace what is there already and differs."),
     (
         _text,
@@ -236,6 +242,14 @@ def _sample(values: flags.FlagValues, spec: str | None) -> None:
     )
 
 
+def _share(values: flags.FlagValues) -> tuple[int, int]:
+    """Which of how many processes this is."""
+    number, count = values.process_id, values.num_processes
+    if (number is None) != (count is None) or (count is not None and not 0 <= number < count):
+        raise UserError("--process_id, --num_processes: set both, the first from 0 on and below the second")
+    return (0, 1) if count is None else (number, count)
+
+
 def _translate(values: flags.FlagValues, spec: str | None) -> None:
     from gan_xla.inference.translate import translate
 
@@ -256,6 +270,8 @@ def _translate(values: flags.FlagValues, spec: str | None) -> None:
         dropout=values.dropout,
         styles=values.styles,
         reference=values.reference,
+        skip_existing=values.skip_existing,
+        share=_share(values),
         seed=values.seed,
     )
 

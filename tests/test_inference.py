@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -15,6 +16,7 @@ from experiments import common
 from experiments.benchmarks import inference
 from gan_xla import gans, images
 from gan_xla.errors import UserError
+from gan_xla.inference import ahead
 from gan_xla.main import main
 from gan_xla.run import settings
 from gan_xla.run.checkpoint import Checkpoints
@@ -255,3 +257,61 @@ def test_parameters_survive_a_checkpoint_bit_for_bit(model):
     state = create(gans.build(config), optimizers(config.optimizer, config.train.steps), 0)
     for saved, made in zip(jax.tree.leaves(model.variables["gen"][0]), jax.tree.leaves(state.gen.params), strict=True):
         np.testing.assert_array_equal(saved, made)
+
+
+def _many(tmp_path, pictures, names):
+    source = tmp_path / "many"
+    source.mkdir()
+    for number, name in enumerate(names):
+        images.write(source / f"{name}.png", pictures[number % len(pictures)])
+    return source
+
+
+def _command(run, source, output, *flags):
+    return main(["main", "--mode=translate", f"--workdir={run}", f"--input={source}", f"--output={output}", *flags])
+
+
+def test_an_interrupted_translation_goes_on_with_what_is_not_there(run, tmp_path, pictures, capsys):
+    source, out = _many(tmp_path, pictures, "abcdefg"), tmp_path / "out"
+    assert _command(run, source, tmp_path / "whole") == 0
+    out.mkdir()
+    for name in "bdf":
+        images.write(out / f"{name}.png", pictures[0])
+    kept = sorted(path.name for path in out.iterdir())
+    before = {name: (out / name).read_bytes() for name in kept}
+    assert _command(run, source, out, "--skip_existing") == 0
+    assert f"{7 - len(kept)} image(s) translated" in (said := capsys.readouterr().out.splitlines()[-1])
+    assert f"; {len(kept)} were there already" in said
+    for path in (tmp_path / "whole").iterdir():
+        expected = before.get(path.name, path.read_bytes())
+        assert (out / path.name).read_bytes() == expected
+
+
+def test_processes_share_a_directory(run, tmp_path, pictures, capsys):
+    source = _many(tmp_path, pictures, "abcdefg")
+    assert _command(run, source, tmp_path / "whole") == 0
+    for number in range(3):
+        assert _command(run, source, tmp_path / f"part{number}", "--num_processes=3", f"--process_id={number}") == 0
+    parts = [sorted(path.name for path in (tmp_path / f"part{number}").iterdir()) for number in range(3)]
+    assert parts == [["a.png", "d.png", "g.png"], ["b.png", "e.png"], ["c.png", "f.png"]]
+    for number, names in enumerate(parts):
+        for name in names:
+            expected = images.read(tmp_path / "whole" / name).astype(int)
+            np.testing.assert_allclose(images.read(tmp_path / f"part{number}" / name), expected, atol=1)
+    assert _command(run, source, tmp_path / "none", "--num_processes=3") == 2
+    assert "--process_id, --num_processes: set both" in capsys.readouterr().err
+
+
+def test_files_are_read_ahead_and_a_writers_failure_is_told(tmp_path):
+    begun, order = [], []
+    with ThreadPoolExecutor(1) as pool:
+        batches = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+        for found in ahead.read(pool, lambda x: begun.append(x) or 10 * x, batches):
+            order.append((found, max(begun, default=0) // 2))
+        assert [found for found, _ in order] == [[10 * x for x in batch] for batch in batches]
+        assert all(read <= number + 3 for number, (_, read) in enumerate(order)), "a few batches at a time"
+        behind = ahead.Behind(pool)
+        behind.call(lambda: None)
+        behind.call(open, tmp_path / "no" / "such")
+        with pytest.raises(FileNotFoundError):
+            behind.finish()

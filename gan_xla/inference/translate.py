@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gan_xla.data import layouts
 from gan_xla.data.reading import Form, Outside, forms
 from gan_xla.data.rows import flat
 from gan_xla.errors import Incomplete, UserError, some
-from gan_xla.inference import tiling
+from gan_xla.inference import ahead, tiling
 from gan_xla.inference.model import Model
 
 BATCH = 32
@@ -116,6 +117,8 @@ def translate(
     overwrite: bool = False,
     styles: int | None = None,
     reference: str | None = None,
+    skip_existing: bool = False,
+    share: tuple[int, int] = (0, 1),
     **options,
 ) -> None:
     """Translates a file, or the images of a directory, into files of the same names in directories alike.
@@ -138,6 +141,8 @@ def translate(
       overwrite: whether results take the place of other files of their names; never of an input.
       styles: of models that have them: how many translations of each image, NAME_0.png, NAME_1.png, ... Default: one.
       reference: FILE[,FILE...], images whose styles these are; with `styles` the way from the first to the second.
+      skip_existing: leave out what has its results already, of whatever run; so an interrupted command goes on.
+      share: (i, n): every n-th file, from number i on, so that n processes share a directory.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing input, none that can be read, an output that cannot be written or is there already,
@@ -158,26 +163,52 @@ def translate(
     targets = _targets([flat(file)[0] for file in files], source, Path(output), model, made, tuple(looks))
     size = size or ("native" if model.config.data.fit == "native" and model.size_multiple else "train")
     translators = [_translator(model, form, direction, size, tile, overlap, options | look) for look in looks.values()]
-    unread = []
+    rows = list(zip(files, targets, strict=True))[share[0] :: share[1]]
+    todo = [row for row in rows if not (skip_existing and all(target.exists() for target in row[1]))]
     batch = 1 if size == "native" else len(files) if options.get("statistics") == "batch" else BATCH
     with images.output(output):
-        for start in tqdm(range(0, len(files), batch), desc="translate", unit="batch"):
-            part = slice(start, start + batch)
-            read = _read(files[part], targets[part], form, outside, unread)
-            for number, translated in enumerate(translators if read else ()):
-                for ends, image in zip(read, translated(list(read.values())), strict=True):
-                    ends[number].parent.mkdir(parents=True, exist_ok=True)
-                    images.write(ends[number], images.classes.of(image) if palette else image, palette, overwrite)
-    if len(unread) == len(files):
+        unread = _all(todo, batch, form, outside, translators, palette, overwrite)
+    if todo and len(unread) == len(todo):
         raise UserError(unread[0] + (f"; nor can the {len(unread) - 1} others be read" if unread[1:] else ""))
     kept = "at their own sizes" if size == "native" else f"as {images.shown(model.config.data.image_size)}"
-    count = f"{len(files) - len(unread)} image(s) translated {kept}"
-    print(f"{count} by {workdir}, step {model.step}, into {output}{_other(size, model)}")
+    count = f"{len(todo) - len(unread)} image(s) translated {kept}"
+    there = f"; {len(rows) - len(todo)} were there already" if len(todo) < len(rows) else ""
+    print(f"{count} by {workdir}, step {model.step}, into {output}{there}{_other(size, model)}")
     if len(outside):
         low, high = form.values.low, form.values.high
         print(f"{len(outside)} of them have values outside {low:g} to {high:g}, which count as the nearer end")
     if unread:
-        raise Incomplete(f"{len(unread)} of {len(files)} images were left out: {some(unread, NAMED, '; ')}")
+        raise Incomplete(f"{len(unread)} of {len(todo)} images were left out: {some(unread, NAMED, '; ')}")
+
+
+def _all(todo, batch: int, form: Form, outside: Outside, translators, palette, overwrite: bool) -> list[str]:
+    """Translates files to their targets; why some could not be read."""
+    unread: list[str] = []
+
+    def decoded(row):
+        try:
+            image = form.decode(row[0])
+        except images.Unreadable as error:
+            return str(error)
+        outside.look(str(row[0]), image, form.values)
+        return image
+
+    def write(target: Path, image: np.ndarray) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images.write(target, images.classes.of(image) if palette else image, palette, overwrite)
+
+    batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
+    with tqdm(total=len(todo), desc="translate", unit="image") as bar, ThreadPoolExecutor() as pool:
+        behind = ahead.Behind(pool)
+        for rows, found in zip(batches, ahead.read(pool, decoded, batches), strict=True):
+            unread += [reason for reason in found if isinstance(reason, str)]
+            read = [(targets, x) for (_, targets), x in zip(rows, found, strict=True) if not isinstance(x, str)]
+            for number, translated in enumerate(translators if read else ()):
+                for (targets, _), image in zip(read, translated([x for _, x in read]), strict=True):
+                    behind.call(write, targets[number], image)
+            bar.update(len(rows))
+        behind.finish()
+    return unread
 
 
 def _files(input: str, output: Path) -> tuple[list[Path] | list[tuple[Path, ...]], Path]:
@@ -188,21 +219,3 @@ def _files(input: str, output: Path) -> tuple[list[Path] | list[tuple[Path, ...]
         return _outside(images.find(input), Path(input), output), Path(input)
     parts = tuple(input.split(","))
     return layouts.stacked("--input", parts), Path(parts[0])
-
-
-def _read(
-    files: Sequence[Path | tuple[Path, ...]],
-    targets: Sequence[tuple[Path, ...]],
-    form: Form,
-    outside: Outside,
-    unread: list[str],
-) -> dict[tuple[Path, ...], np.ndarray]:
-    """Decoded images by their targets; why there are not all goes into `unread`."""
-    read = {}
-    for file, target in zip(files, targets, strict=True):
-        try:
-            read[target] = form.decode(file)
-            outside.look(str(file), read[target], form.values)
-        except images.Unreadable as error:
-            unread.append(str(error))
-    return read
