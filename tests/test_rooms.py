@@ -19,7 +19,7 @@ FLOORS = (
     ("published",),
     ("evaluation",),
     ("report", "export"),
-    ("training",),
+    ("training", "flags"),
     ("main",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
