@@ -50,7 +50,7 @@ FLAGS = (
         "format",
         None,
         "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: auto "
-        "(default; by structure), junyanz, sktbrain or yunjey.",
+        "(default; by structure or names), junyanz, sktbrain or yunjey.",
     ),
     (
         _text,

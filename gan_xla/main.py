@@ -19,8 +19,9 @@ Look at a run, at runs side by side, or at pictures of them without knowing whos
   python -m gan_xla.main --mode=report --blind=runs/one,runs/two,real --output=blind.html
 Export a trained run for other runtimes (stablehlo, onnx, savedmodel, torch, safetensors) or as a web page (web):
   python -m gan_xla.main --mode=export --format=web --workdir=runs/discogan-quick --output=page
-Make a run of published PyTorch checkpoints (junyanz, sktbrain, yunjey):
+Make a run of published PyTorch checkpoints, whose networks are known by their structure or names:
   python -m gan_xla.main --mode=import --input=latest_net_G_A.pth,latest_net_G_B.pth --workdir=run
+  python -m gan_xla.main --mode=import --input=100000_nets_ema.ckpt --labels=cat,dog,wild --workdir=run
 On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """

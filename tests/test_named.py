@@ -136,6 +136,17 @@ def test_what_ours_cannot_be_says_why(case, tmp_path):
         auto.plan(auto.read([_file(tmp_path / "weights.safetensors", states)], {}), None, None)
 
 
+def test_of_a_run_and_its_average_the_average_is_taken_and_the_discriminator(tmp_path):
+    average = {name: state for name, state in stars().items() if name != "discriminator"}
+    paths = [_file(tmp_path / "100000_nets.safetensors", stars())]
+    paths.append(_file(tmp_path / "100000_nets_ema.safetensors", average))
+    plan, _ = auto.plan(auto.read(paths, {}), None, "cat,dog")
+    assert {name for name, file in plan.networks.items() if "_ema" in str(file.path)} == {"G", "F", "E"}
+    assert plan.networks.keys() == set("GFED") and sum("its moving average is taken" in x for x in plan.notes) == 3
+    with pytest.raises(UserError, match="are both a"):
+        auto.plan(auto.read(paths[:1] * 2, {}), None, "cat,dog")
+
+
 def test_labels_of_a_growing_network_are_taken_off_its_noise(tmp_path):
     states = {"netG": gan_zoo("generator"), "netD": gan_zoo("discriminator", labels=2)}
     found = auto.read([_file(tmp_path / "weights.safetensors", states)], {})

@@ -10,6 +10,7 @@ import gan_xla
 from gan_xla import images, nets
 from gan_xla.main import main
 from gan_xla.nets.starganv2 import Encoder, Mapping
+from gan_xla.published import auto
 
 torch = pytest.importorskip("torch")
 from test_published import _export, _import
@@ -146,6 +147,9 @@ def test_imported_networks_of_styles_give_what_pytorchs_give_and_are_exported_as
     file = tmp_path / "net.pth"  # what translates, without the discriminator
     assert _export(tmp_path / "run", file) == 0
     assert torch.load(file, weights_only=True).keys() == STARS.keys() - {"discriminator"}
+    file = tmp_path / "net.safetensors"
+    assert _export(tmp_path / "run", file, "safetensors") == 0
+    assert {one.label for one in auto.read([file], {})} == STARS.keys() - {"discriminator"}
 
 
 TRAINED = {

@@ -100,6 +100,11 @@ class Model:
         return of_domain(self.config.data, "channels", name[-1].removesuffix("x"))
 
     @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Of the networks' images; None for points."""
+        return self._gan.value_range
+
+    @property
     def habit(self) -> Habit:
         """How `translate` normalises and drops out by default."""
         return self._gan.habit

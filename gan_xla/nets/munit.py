@@ -59,7 +59,7 @@ class Decoder(nn.Module):
 
     A perceptron makes of a code the scales and biases of the residual blocks' norms. The norms after them are of each
     image's whole maps: instance norm would take away what the style has put in (the authors divide by the deviation
-    plus 1e-5, which is the same to as much).
+    plus 1e-5, which is the same to as much where deviations are about 1).
     """
 
     layers: int

@@ -21,6 +21,7 @@ NETS = ("starganv2",)
 OWN = re.compile(r"decode\.\d+\.norm1\.fc\.|unshared\.\d+\.|main\.\d+\.conv1\.")
 NAMES = {"G": "generator", "F": "mapping_network", "E": "style_encoder", "D": "discriminator"}
 LETTERS = {role: letter for letter, role in layout.ROLES.items()}
+AVERAGE = re.compile(r"(?<![a-z])ema(?![a-z])")
 PIXELS = 2**14  # times the width of a published network's first layer
 
 
@@ -95,11 +96,7 @@ def plan(files: Sequence[File], direction: str | None = None, labels: str | None
     """
     if direction:
         raise UserError(f"--direction={direction}: these networks have none; leave it out")
-    found: dict[str, File] = {}
-    for one in sorted(files, key=lambda file: "ema" not in file.path.name):
-        first = found.setdefault(LETTERS[one.network.role], one)
-        if first is not one and ("ema" not in first.path.name or "ema" in one.path.name):
-            raise UserError(f"--input: {first.path} and {one.path} are both a {one.network.role}; leave one out")
+    found, notes = _chosen(files)
     if "G" not in found:
         raise UserError("--input: no generator among the networks; add its file")
     if not found.keys() & {"E", "F"}:
@@ -114,7 +111,25 @@ def plan(files: Sequence[File], direction: str | None = None, labels: str | None
             f"{domains.path}: {domains.network.labels} domains; name them in the order of the training, "
             "--labels=NAME,NAME,... (the published code's is that of the folders' names)"
         )
-    return _planned(found, names)
+    return _planned(found, names, notes)
+
+
+def _chosen(files: Sequence[File]) -> tuple[dict[str, File], list[str]]:
+    """Files by our name of the network, averages rather than what they are of; and notes.
+
+    Raises:
+      UserError: two of a kind.
+    """
+    found: dict[str, File] = {}
+    notes = []
+    for one in sorted(files, key=lambda file: not AVERAGE.search(file.path.name)):
+        first = found.setdefault(LETTERS[one.network.role], one)
+        if first is one:
+            continue
+        if AVERAGE.search(one.path.name) or not AVERAGE.search(first.path.name):
+            raise UserError(f"--input: {first.path} and {one.path} are both a {one.network.role}; leave one out")
+        notes.append(f"{one.path}: its moving average is taken")
+    return found, notes
 
 
 def _check_alike(found: Mapping[str, File]) -> None:
@@ -137,7 +152,7 @@ def _check_alike(found: Mapping[str, File]) -> None:
         )
 
 
-def _planned(found: dict[str, File], names: tuple[str, ...]) -> Plan:
+def _planned(found: dict[str, File], names: tuple[str, ...], notes: Sequence[str]) -> Plan:
     updates: dict[str, Any] = {"data.labels": names, "data.exclusive": (names,)}
     if "F" in found:
         mapping = found["F"].network
@@ -145,8 +160,8 @@ def _planned(found: dict[str, File], names: tuple[str, ...]) -> Plan:
     if sized := next((found[name].network for name in "ED" if name in found), None):
         updates |= {f"model.discriminator.{field}": sized.fields[field] for field in ("width", "most")}
         found["G"] = found["G"]._replace(network=found["G"].network._replace(size=sized.size))
-    notes = ("assumed of these networks, since no array tells it: rectifiers of slope 0.2, and images from -1 to 1",)
-    return Plan("starganv2", found, updates, notes)
+    assumed = "assumed of these networks, since no array tells it: rectifiers of slope 0.2, and images from -1 to 1"
+    return Plan("starganv2", found, updates, (assumed, *notes))
 
 
 def _layer(theirs: str, *ours: str, turn: Turn = KERNEL) -> list[Leaf]:

@@ -15,7 +15,6 @@ from gan_xla import nets
 from gan_xla.contract import BYTES, Net
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
-from gan_xla.nets import blocks
 from gan_xla.published import clovaai, facebookresearch, junyanz, layout, nvlabs, sktbrain, yunjey, znxlwm
 
 NAMED = (znxlwm, facebookresearch, nvlabs, clovaai)  # whose arrays have other forms than ours
@@ -197,7 +196,7 @@ def _about(model: Model, role: str, name: str, form: str, order: str) -> dict[st
         "size_multiple": model.size_multiple,
         "channels": config.data.channels,
         "channel_order": order or {1: "grey", 3: "RGB", 4: "RGBA"}.get(config.data.channels, ""),
-        "value_range": blocks.OUTPUTS[config.model.generator.get("output", "linear")][1],
+        "value_range": model.value_range,
         **{f"values_{end}": list(model.values(end)) for end in "AB" if model.values(end) != BYTES},
         "statistics": model.habit.statistics,
         "dropout": model.habit.dropout,

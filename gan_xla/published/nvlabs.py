@@ -120,7 +120,8 @@ def plan(files: Sequence[File], direction: str | None = None, labels: str | None
 def _notes(networks: Mapping[str, File]) -> list[str]:
     notes = [
         "assumed of these networks, since no array tells it: padding by reflection, rectifiers, of slope 0.2 in the "
-        "discriminators, and images from -1 to 1"
+        "discriminators, and images from -1 to 1",
+        "1e-5 is added to variances in the decoders' layer norm, where the published code adds it to deviations",
     ]
     if any(key.startswith("enc") and AVERAGE.search(key) for file in networks.values() for key in file.state):
         notes.append("running averages of instance norm left out: every image is normalised by its own statistics")
