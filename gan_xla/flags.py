@@ -124,6 +124,7 @@ FLAGS = (
     (_whole, "tile", 1024, "translate --size=native: larger images go in tiles of this size."),
     (_whole, "overlap", 128, "translate --size=native: pixels that tiles share."),
     (_whole, "max_pixels", None, "translate: of the largest image. Default: the run's data.max_pixels."),
+    (_enum, "runtime", "jax", ["jax", "onnx"], "translate: what runs the networks; onnx may be faster on a CPU."),
     (_text, "batch", "symbolic", "export: images at once, or symbolic (any number)."),
     (_whole, "opset", None, "export: version of ONNX's operators. Default: one that most know."),
     (

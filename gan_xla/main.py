@@ -32,6 +32,7 @@ import sys
 
 from absl.flags import FlagValues
 
+import gan_xla
 from gan_xla import flags
 from gan_xla.errors import UserError
 from gan_xla.run import settings
@@ -103,6 +104,9 @@ def _translate(values: FlagValues, spec: str | None) -> None:
     from gan_xla.inference.translate import translate
 
     _require(values, "input", "output")
+    load = gan_xla.load
+    if values.runtime == "onnx":
+        from gan_xla.export.runtime import load
     translate(
         _workdir(values, spec),
         values.input,
@@ -121,6 +125,7 @@ def _translate(values: FlagValues, spec: str | None) -> None:
         reference=values.reference,
         skip_existing=values.skip_existing,
         share=_share(values),
+        load=load,
         seed=values.seed,
     )
 

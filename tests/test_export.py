@@ -13,7 +13,9 @@ from devices import configure
 from test_inference import _save
 
 import gan_xla
+from gan_xla import images
 from gan_xla.export import export, savedmodel
+from gan_xla.export.runtime import load as runtime_of
 from gan_xla.main import main
 
 pytestmark = pytest.mark.slow
@@ -220,3 +222,36 @@ def test_a_disk_that_refuses_leaves_nothing(runs, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert _export(runs("discogan"), tmp_path / "file" / "out", "stablehlo") == 2
     assert "--output=" in capsys.readouterr().err and [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["discogan", "cyclegan", "stargan_joint"])
+def test_translations_by_onnx_runtime_are_the_same(name, runs, tmp_path):
+    pytest.importorskip("onnxruntime")
+    generator = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        images.write(tmp_path / "in" / f"{number}.png", generator.integers(0, 256, (16, 16, 3), np.uint8))
+    domain = [f"--domain={gan_xla.load(runs(name)).domains[0]}"] if name == "stargan_joint" else []
+    for runtime in ("jax", "onnx"):
+        flags = (f"--input={tmp_path}/in", f"--output={tmp_path}/{runtime}", f"--runtime={runtime}", *domain)
+        assert main(["main", "--mode=translate", f"--workdir={runs(name)}", *flags]) == 0
+    for number in range(3):
+        found, expected = (images.read(tmp_path / runtime / f"{number}.png") for runtime in ("onnx", "jax"))
+        _same(found[None], expected[None])
+    model, x = runtime_of(runs(name)), generator.random((2, 16, 16, 3)).astype(np.float32)
+    to = {"domain": model.domains[1]} if domain else {"direction": "BtoA"}
+    _same(model.translate(np.rint(255 * x).astype(np.uint8), **to), model.translate(x, **to))
+
+
+def test_what_onnx_runtime_has_not_is_a_clear_error(runs, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    images.write(tmp_path / "in.png", np.zeros((32, 32, 3), np.uint8))
+    for name, flags, message in (
+        ("pix2pix", [], "--runtime=onnx: has no dropout; add --nodropout"),
+        ("discogan", ["--statistics=batch"], "--runtime=onnx --statistics=batch: has running alone"),
+        ("munit", [], "--runtime=onnx: exports take a style's noise"),
+        ("pggan", [], "does not translate"),
+    ):
+        flags = (f"--input={tmp_path}/in.png", f"--output={tmp_path}/out", "--runtime=onnx", *flags)
+        assert main(["main", "--mode=translate", f"--workdir={runs(name)}", *flags]) == 2
+        assert message in capsys.readouterr().err
