@@ -48,9 +48,7 @@ DATA = dict(
     attributes=Of("gan cgan icgan pggan stargan starganv2", ""),
     labels=(),  # names of the classes or attributes to learn; ("all",) for all classes; () for none
     exclusive=Of("icgan stargan starganv2", ()),  # groups of labels of which an image has one at most; () for none
-    references=Of(
-        "starganv2", True
-    ),  # two more images with each row, of the label to translate to: whose style to take
+    references=Of("starganv2", True),  # two images of the label to translate to with each row, whose styles to take
     joint=Of("stargan", {}),  # further data sets by a name of one's own: the fields that replace those of this section
     unlabelled=Of("gan pggan", True, cgan=False),  # all images are one domain without labels
     paired=False,  # whether the images of A and B belong together in pairs
@@ -227,9 +225,7 @@ LOSS = dict(
     lambda_kl_cycle=Of("unit", 0.01),  # weight of those of translations'; 0 lambda_cycle leaves it out
     lambda_cam=Of("ugatit", 1000.0),  # weight of the losses of G's classifiers, whose weights are its attention
     lambda_r1=Of("starganv2", 1.0),  # weight of R1, the penalty on D's gradient at real images
-    lambda_sty=Of(
-        "starganv2", 1.0
-    ),  # weight of the L1 distance of a style and of that which is read from the translation
+    lambda_sty=Of("starganv2", 1.0),  # weight of the L1 distance of a style and of that read from the translation
     lambda_ds=Of("starganv2", 1.0),  # weight of the distance of translations in two styles; falls to 0 over train.steps
     lambda_cyc=Of("starganv2", 1.0),  # weight of the L1 distance of the way there and back
     lambda_cls=Of("stargan", 1.0),  # weight of the classification of labels
