@@ -41,6 +41,9 @@ MENDS = {
 ALSO = {("resnet", "upsample"): ("blur",)}
 
 
+Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, and metadata
+
+
 class Unpublished(UserError):
     """A network that nobody published."""
 
@@ -86,10 +89,8 @@ def write(
         save(arrays, about, path.with_suffix(suffix) if suffix else path)
 
 
-Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, metadata
-
-
 def _translating(model: Model, direction: str | None, own: bool) -> Written:
+    """The generator of a direction; where none translates or draws alone, all networks of that side, by their names."""
     direction = direction or next(iter(model.directions), None)
     name, nets = f"G_{direction[0]}{direction[-1]}" if direction else "G", _nets(model, "gen")
     if len(nets) == 1 or (direction and name in nets):
