@@ -38,7 +38,7 @@ MENDS = {
     "unbiased": "train on in a run with --init_from=WORKDIR --config.model.generator.unbiased=True, if only a step, or "
 }
 # What some of them have besides.
-ALSO = {("resnet", "upsample"): ("blur",)}
+ALSO = {("resnet", "upsample"): ("blur",), ("munit", "unbiased"): (False,)}
 
 
 Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, and metadata
