@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from devices import configure
 
 import gan_xla
 from gan_xla import images, nets
@@ -13,6 +14,7 @@ from gan_xla.nets.starganv2 import Encoder, Mapping
 from gan_xla.published import auto
 
 torch = pytest.importorskip("torch")
+from test_inference import _save
 from test_published import _export, _import
 from torch_networks import randomise
 from torch_published import autoencoder
@@ -152,6 +154,16 @@ def test_imported_networks_of_styles_give_what_pytorchs_give_and_are_exported_as
     file = tmp_path / "net.safetensors"
     assert _export(tmp_path / "run", file, "safetensors") == 0
     assert {one.label for one in auto.read([file], {})} == STARS.keys() - {"discriminator"}
+
+
+def test_a_run_of_the_other_layer_norm_is_exported_too_and_either_direction_takes_both_autoencoders(tmp_path):
+    config = configure("munit", ("dg",), 16)
+    workdir = _save(tmp_path / "run", config)
+    assert not config.model.generator.unbiased and _export(workdir, tmp_path / "net.pt", direction="BtoA") == 0
+    state = torch.load(tmp_path / "net.pt", weights_only=True)
+    assert state.keys() == {"a", "b"}
+    for domain in "ab":
+        autoencoder(4, 1, 1, 8, 2, 256).load_state_dict(state[domain], strict=True)
 
 
 @pytest.mark.parametrize("method, steps, ways", [("munit", 1, 2), ("starganv2", 4, 1)])

@@ -39,8 +39,6 @@ MENDS = {
 }
 # What some of them have besides.
 ALSO = {("resnet", "upsample"): ("blur",), ("munit", "unbiased"): (False,)}
-
-
 Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, and metadata
 
 
