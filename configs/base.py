@@ -131,7 +131,8 @@ GENERATOR = dict(
     initial=Of("resnet", "normal"),
     light=Of("ugatit", False),  # make gamma and beta of the maps' means, not of all their pixels
     # Variances of AdaLIN divide by n - 1, as in the authors' PyTorch code, whose networks exports then are; else by n.
-    unbiased=Of("ugatit", False),
+    # munit: its layer norm divides by the deviation, of n - 1, plus 1e-5, as in the authors' code.
+    unbiased=Of("munit ugatit", False),
     skips=Of("unet_pix2pix", True),  # False severs them: an encoder-decoder
     # Range of the images: tanh (-1 to 1), sigmoid (0 to 1), linear (any; for points).
     output=Of(

@@ -7,9 +7,9 @@
 
 `data.path` is a directory with trainA trainB testA testB. Contents by 2 strided convolutions and 4 residual blocks,
 styles of 8 numbers, drawn from N(0, 1) or read from an image; discriminators at 3 scales, least squares; images 10,
-contents 1, styles 1, no cycle (`loss.lambda_cycle=10` is the authors' for some data); new styles for G's turn; Adam
-1e-4 (0.5, 0.999), weight decay 1e-4, batch 1, 1,000,000 steps, the rate halved every 100,000; resize to 286, random
-crop to 256, mirroring.
+contents 1, styles 1, no cycle (`loss.lambda_cycle=10` is the authors' for some data); `model.generator.unbiased=True`
+is their layer norm to the last digit; new styles for G's turn; Adam 1e-4 (0.5, 0.999), weight decay 1e-4, batch 1,
+1,000,000 steps, the rate halved every 100,000; resize to 286, random crop to 256, mirroring.
 
 :quick: line drawings and coloured objects at 32x32, unpaired, width 16, 2 blocks, 3 convolutions to the style,
 discriminators at 2 scales of 3 layers, 3000 steps of batch 8 in which both turns share the styles, Adam 2e-4, an

@@ -212,7 +212,10 @@ def test_networks_that_blur_have_the_filters_of_their_authors(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, found[side][0][name], model.variables[side][0][name])
 
 
-@pytest.mark.parametrize("method, networks", [("gan", {"G", "D"}), ("ugatit", {"G_AB", "G_BA", "disA", "disB"})])
+@pytest.mark.parametrize(
+    "method, networks",
+    [("gan", {"G", "D"}), ("ugatit", {"G_AB", "G_BA", "disA", "disB"}), ("icgan", {"G", "E_z", "E_y", "D"})],
+)
 def test_safetensors_hold_networks_that_nobody_published_as_they_are_here(method, networks, tmp_path):
     workdir = _save(tmp_path / "run", configure(method, ("gd",), 16))
     assert _export(workdir, tmp_path / "out", "--format=safetensors") == 0
@@ -221,7 +224,7 @@ def test_safetensors_hold_networks_that_nobody_published_as_they_are_here(method
     for name in networks:
         if name.startswith("dis"):  # these were published
             continue
-        params, stats = sides["gen" if name[0] == "G" else "disc"]
+        params, stats = sides["disc" if name == "D" else "gen"]
         own = [tree[name] if name in tree else tree if len(name) == 1 else {} for tree in (params, stats)]
         arrays = load_file(tmp_path / "out" / f"{name}.safetensors")
         leaves = [leaf for tree in own for leaf in jax.tree_util.tree_leaves_with_path(tree)]

@@ -23,7 +23,7 @@ from zoo_named import (
 
 from gan_xla import gans
 from gan_xla.errors import UserError
-from gan_xla.published import auto, layout
+from gan_xla.published import auto, clovaai, layout
 from gan_xla.published.importing import _configured, import_run
 from gan_xla.run import settings
 
@@ -145,6 +145,11 @@ def test_of_a_run_and_its_average_the_average_is_taken_and_the_discriminator(tmp
     assert plan.networks.keys() == set("GFED") and sum("its moving average is taken" in x for x in plan.notes) == 3
     with pytest.raises(UserError, match="are both a"):
         auto.plan(auto.read(paths[:1] * 2, {}), None, "cat,dog")
+
+
+def test_a_generator_that_would_be_taken_for_another_form_is_not_exported():
+    with pytest.raises(UserError, match="model.generator.levels=1 of 16 pixels: the published code has a level less"):
+        clovaai.write(layout.Net({}, {}), "generator", {"width": 1024, "levels": 1}, 16)
 
 
 def test_labels_of_a_growing_network_are_taken_off_its_noise(tmp_path):

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from devices import configure
 
 import gan_xla
 from gan_xla import images, nets
@@ -13,6 +14,7 @@ from gan_xla.nets.starganv2 import Encoder, Mapping
 from gan_xla.published import auto
 
 torch = pytest.importorskip("torch")
+from test_inference import _save
 from test_published import _export, _import
 from torch_networks import randomise
 from torch_published import autoencoder
@@ -56,6 +58,8 @@ def _written(folder, files):
             for key, tensor in modules[name].state_dict().items():
                 if "running_" in key:  # AdaIN's, which nothing moves
                     tensor.fill_(float(key.endswith("var")))
+                if key.startswith("dec.model.2.conv"):  # small deviations, to which layer norm adds its constant
+                    tensor.mul_(0.001)
         torch.save({place: modules[name].state_dict() for place, (name, _) in networks.items()}, folder / file)
     return modules
 
@@ -152,14 +156,18 @@ def test_imported_networks_of_styles_give_what_pytorchs_give_and_are_exported_as
     assert {one.label for one in auto.read([file], {})} == STARS.keys() - {"discriminator"}
 
 
-TRAINED = {
-    "munit": ["--config.data.source=builtin", "--config.data.name=chairs2cars"],
-    "starganv2": ["--config.data.source=builtin", "--config.data.name=chairs2cars"],
-}
+def test_a_run_of_the_other_layer_norm_is_exported_too_and_either_direction_takes_both_autoencoders(tmp_path):
+    config = configure("munit", ("dg",), 16)
+    workdir = _save(tmp_path / "run", config)
+    assert not config.model.generator.unbiased and _export(workdir, tmp_path / "net.pt", direction="BtoA") == 0
+    state = torch.load(tmp_path / "net.pt", weights_only=True)
+    assert state.keys() == {"a", "b"}
+    for domain in "ab":
+        autoencoder(4, 1, 1, 8, 2, 256).load_state_dict(state[domain], strict=True)
 
 
-@pytest.mark.parametrize("method", TRAINED)
-def test_an_imported_run_translates_in_styles_trains_on_and_comes_back_from_exports(method, tmp_path):
+@pytest.mark.parametrize("method, steps, ways", [("munit", 1, 2), ("starganv2", 4, 1)])
+def test_an_imported_run_translates_in_styles_trains_on_and_comes_back_from_exports(method, steps, ways, tmp_path):
     _run(tmp_path, method)
     photo = tmp_path / "photo.png"
     images.write(photo, np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8))
@@ -169,16 +177,16 @@ def test_an_imported_run_translates_in_styles_trains_on_and_comes_back_from_expo
     drawn = [images.read(path) for path in sorted((tmp_path / "drawn").rglob("*.png"))]
     assert len(drawn) == 2 and (drawn[0] != drawn[1]).any()
     assert main([*command, f"--output={tmp_path}/read", f"--reference={photo}"]) == 0
-    flags = [f"--config={tmp_path}/run/config.py", f"--workdir={tmp_path}/run", *TRAINED[method]]
-    steps = {"munit": 1, "starganv2": 4}[method]
-    assert (
-        main(["main", *flags, f"--config.train.steps={steps}", "--config.train.batch_size=2", "--allow_changes"]) == 0
-    )
+    flags = [f"--config={tmp_path}/run/config.py", f"--workdir={tmp_path}/run", "--allow_changes"]
+    data = ["--config.data.source=builtin", "--config.data.name=chairs2cars"]
+    assert main(["main", *flags, *data, f"--config.train.steps={steps}", "--config.train.batch_size=2"]) == 0
     before = gan_xla.load(tmp_path / "run")
     assert before.step == steps
     assert _export(tmp_path / "run", tmp_path / "out", "safetensors") == 0
     flags = [f"--config={method}", f"--config.data.image_size={SIZE}"] if method == "munit" else FLAGS[method]
+    flags = [*flags, f"--check={photo}"]
     assert _import(tmp_path / "again", *sorted((tmp_path / "out").iterdir()), flags=flags) == 0
+    assert images.read(tmp_path / "again" / "check.png").shape == (ways * SIZE, 2 * SIZE, 3)
     after = gan_xla.load(tmp_path / "again")
     for side in ("gen", "disc"):
         jax.tree.map(np.testing.assert_array_equal, before.variables[side], after.variables[side])

@@ -247,6 +247,11 @@ NAMED = {
         "unit",
     ),
     "StarGAN v2": (stars(), {"G", "F", "E", "D"}, "starganv2"),
+    "StarGAN v2, DataParallel": (
+        {name: {f"module.{key}": value for key, value in state.items()} for name, state in stars().items()},
+        {"G", "F", "E", "D"},
+        "starganv2",
+    ),
     "StarGAN v2, the average": (
         {name: state for name, state in stars().items() if name != "discriminator"},
         {"G", "F", "E"},

@@ -183,7 +183,7 @@ class Trainer(torch_common.Trainer):
         self._judges = {name[-1]: net for name, net in self.discriminators.items()}
 
     def _translate(self, a, b, x, drawn):
-        """(what is decoded, in which style; of MUNIT the content itself) of a way."""
+        """((code, style or None) for the decoder of b, the content of x), in domain a."""
         content = self._coders[a].content(x)
         if self._style:
             name, shape = f"s_{b}", (len(x), self._style)
@@ -193,7 +193,7 @@ class Trainer(torch_common.Trainer):
         return (content, noise) if self._style else (content + noise, None), content
 
     def _munit(self, a, b, x, drawn):
-        """(the translation, the loss but for the adversarial term) of a way."""
+        """(the translation, the loss but for the adversarial term) of x, in domain a."""
         coder, other, loss = self._coders[a], self._coders[b], self._loss
         (content, style), _ = self._translate(a, b, x, drawn)
         own, made = coder.enc_style(x), other.decode(content, style)

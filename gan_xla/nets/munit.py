@@ -4,6 +4,7 @@ UNIT's (Liu et al. 2017, as its authors train it since) have no style, and plain
 """
 
 import itertools
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -54,17 +55,29 @@ class Style(nn.Module):
         return nn.Dense(self.style, **blocks.HE)(jnp.mean(x, (1, 2)))
 
 
+class DeviationNorm(nn.LayerNorm):
+    """Layer norm by the deviation, of n - 1, plus epsilon; not by the root of the variance plus epsilon."""
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        mean = jnp.mean(x, self.reduction_axes, keepdims=True)
+        deviation = jnp.std(x, self.reduction_axes, ddof=1, keepdims=True)
+        scale = self.param("scale", self.scale_init, x.shape[-1:])
+        bias = self.param("bias", self.bias_init, x.shape[-1:])
+        return (x - mean) / (deviation + self.epsilon) * scale + bias
+
+
 class Decoder(nn.Module):
     """Content [n, h, w, c], and codes [n, d] where there are styles, -> images [n, h 2^layers, w 2^layers, channels].
 
     A perceptron makes of a code the scales and biases of the residual blocks' norms. The norms after them are of each
-    image's whole maps: instance norm would take away what the style has put in (the authors divide by the deviation
-    plus 1e-5, which is the same to as much where deviations are about 1).
+    image's whole maps: instance norm would take away what the style has put in.
     """
 
     layers: int
     blocks: int
     hidden: int
+    unbiased: bool
     channels: int
     output: str
 
@@ -88,8 +101,9 @@ class Decoder(nn.Module):
             x = x + norm(_convolve(nn.relu(norm(_convolve(x, width, 3))), width, 3))
         for i in range(self.layers):
             x = _convolve(blocks.double(x), width // 2 ** (i + 1), 5)
+            layer_norm = partial(DeviationNorm if self.unbiased else nn.LayerNorm, 1e-5, name=f"LayerNorm_{i}")
             # The authors' scales begin between 0 and 1.
-            x = nn.relu(nn.LayerNorm(1e-5, reduction_axes=(1, 2, 3), scale_init=nn.initializers.uniform(1.0))(x))
+            x = nn.relu(layer_norm(reduction_axes=(1, 2, 3), scale_init=nn.initializers.uniform(1.0))(x))
         return blocks.OUTPUTS[self.output][0](_convolve(x, self.channels, 7))
 
 
@@ -104,6 +118,8 @@ class Generator(blocks.Network):
       style: numbers of a style's code; 0 for none.
       style_layers: strided convolutions of the style's encoder.
       hidden: units of the perceptron behind a code.
+      unbiased: whether the decoder's layer norm is the authors', see `DeviationNorm`; where deviations are about 1, the
+        other one gives the same to 1e-5.
       channels: image channels.
       output: "tanh", "sigmoid" or "linear".
     """
@@ -115,6 +131,7 @@ class Generator(blocks.Network):
     style: int = 8
     style_layers: int = 4
     hidden: int = 256
+    unbiased: bool = False
     channels: int = 3
     output: str = "tanh"
 
@@ -127,7 +144,7 @@ class Generator(blocks.Network):
         self.content_encoder = Content(self.width, self.layers, self.blocks)
         if self.style:
             self.style_encoder = Style(self.width, self.style_layers, self.style)
-        self.decoder = Decoder(self.layers, self.blocks, self.hidden, self.channels, self.output)
+        self.decoder = Decoder(self.layers, self.blocks, self.hidden, self.unbiased, self.channels, self.output)
 
     def content_of(self, x: Array, batch_statistics: bool, keys: Array | None = None) -> Array:
         """[n, h, w, c] -> [n, h / 2^layers, w / 2^layers, width 2^layers]."""

@@ -145,11 +145,16 @@ def _check_alike(found: Mapping[str, File]) -> None:
                     raise UserError(f"{file.path}: {what}={value}, unlike {other.path}: {first}")
     fields = found["G"].network.fields
     size, _ = known.get("pixels", (PIXELS // fields["width"], None))
-    if fields["width"] * size == PIXELS and fields["levels"] == size.bit_length() - 4:
+    if _filters(fields, size):
         raise UserError(
             f"{found['G'].path}: {fields['levels']} levels of {size} pixels: the form for CelebA-HQ, whose filter of "
             "the input's maps ours has not; that for animals has one level less"
         )
+
+
+def _filters(fields: Mapping[str, Any], size: int) -> bool:
+    """Whether a generator of these fields is the form for CelebA-HQ in the published code."""
+    return fields["width"] * size == PIXELS and fields["levels"] == size.bit_length() - 4
 
 
 def _planned(found: dict[str, File], names: tuple[str, ...], notes: Sequence[str]) -> Plan:
@@ -221,9 +226,15 @@ def write(net: Net, role: str, fields: Mapping[str, Any], size: Size) -> dict[st
     """The arrays of a network with these fields, of the generator for what makes its styles, and size.
 
     Raises:
-      UserError: images that are no squares, where the network depends on their size.
+      UserError: images that are no squares, where the network depends on their size, or a generator that the published
+        code would take for the form for CelebA-HQ.
     """
     height, width = sides(size)
+    if role == "generator" and _filters(fields, height):
+        raise UserError(
+            f"model.generator.levels={fields['levels']} of {height} pixels: the published code has a level less, and "
+            "with as many the form for CelebA-HQ; use --format=stablehlo, onnx or savedmodel"
+        )
     if role in ("encoder", "discriminator") and height != width:
         raise UserError(f"data.image_size={size}: the published {role} is of square images")
     found = leaves.write(net, _leaves(role, net.params))

@@ -38,7 +38,8 @@ MENDS = {
     "unbiased": "train on in a run with --init_from=WORKDIR --config.model.generator.unbiased=True, if only a step, or "
 }
 # What some of them have besides.
-ALSO = {("resnet", "upsample"): ("blur",)}
+ALSO = {("resnet", "upsample"): ("blur",), ("munit", "unbiased"): (False,)}
+Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, and metadata
 
 
 class Unpublished(UserError):
@@ -86,10 +87,8 @@ def write(
         save(arrays, about, path.with_suffix(suffix) if suffix else path)
 
 
-Written = tuple[dict[str, Any], dict[str, str]]  # arrays by name, metadata
-
-
 def _translating(model: Model, direction: str | None, own: bool) -> Written:
+    """The generator of a direction; where none translates or draws alone, all networks of that side, by their names."""
     direction = direction or next(iter(model.directions), None)
     name, nets = f"G_{direction[0]}{direction[-1]}" if direction else "G", _nets(model, "gen")
     if len(nets) == 1 or (direction and name in nets):

@@ -1,7 +1,8 @@
 """NVlabs/MUNIT: UNIT and MUNIT, the authors' code (networks.py, trainer.py); either domain has an autoencoder.
 
-Its layer norm divides by the deviation plus 1e-5, ours by the root of the variance plus 1e-5: where deviations are
-about 1, the same to 1e-5. Running averages of instance norm are in some files; AdaIN's are in all, and never used.
+Its layer norm is what `model.generator.unbiased` makes ours; runs without are exported too, and their images are the
+same to 1e-5 where deviations are about 1. Running averages of instance norm are in some files; AdaIN's are in all, and
+never used.
 """
 
 import re
@@ -51,6 +52,7 @@ def _generator(state: Mapping[str, np.ndarray], path: Path) -> Network:
         "layers": layers,
         "blocks": count(state, rf"{content}\.model\.{layers + 1}\.model\.\d+\.model\.0\.conv\.weight"),
         "style": 0,
+        "unbiased": True,
         "output": "tanh",
     }
     if styled:
@@ -121,7 +123,6 @@ def _notes(networks: Mapping[str, File]) -> list[str]:
     notes = [
         "assumed of these networks, since no array tells it: padding by reflection, rectifiers, of slope 0.2 in the "
         "discriminators, and images from -1 to 1",
-        "1e-5 is added to variances in the decoders' layer norm, where the published code adds it to deviations",
     ]
     if any(key.startswith("enc") and AVERAGE.search(key) for file in networks.values() for key in file.state):
         notes.append("running averages of instance norm left out: every image is normalised by its own statistics")
