@@ -96,7 +96,7 @@ FLAGS = (
     (_whole, "interpolate", 0, "sample: images of each row on the way from one noise to another."),
     (_text, "compare", None, "report: RUN,RUN[,...] to show side by side."),
     (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
-    (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to be counted."),
+    (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to count picks and agreement."),
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),
     (_enum, "features", "efficientnet", ["efficientnet", "inception"], "evaluate: the feature network."),
