@@ -101,7 +101,7 @@ FLAGS = (
         "be several, 'runs/a-seed*'.",
     ),
     (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
-    (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to be counted."),
+    (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to count picks and agreement."),
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
     (_bool, "per_image", False, "evaluate: write the scores of every image to per_image-STEP.csv in the run, too."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),

@@ -18,7 +18,7 @@ from gan_xla import data, images, report
 from gan_xla.errors import UserError
 from gan_xla.evaluation import per_image
 from gan_xla.main import main
-from gan_xla.report import curves, page, pictures, tables, trials
+from gan_xla.report import answers, beside, curves, page, pictures, tables, trials
 from gan_xla.report import run as runs
 
 pytestmark = pytest.mark.slow
@@ -189,22 +189,55 @@ def test_the_blind_test_tells_nothing_until_the_end_and_keeps_and_saves_the_answ
     for key in ("ArrowLeft", "2", "ArrowRight", "1"):
         tab.keyboard.press(key)
     tab.get_by_role("button", name="Left picture").click()
-    _reload_until_kept(tab, "5 of 8")
-    assert json.loads(tab.evaluate("Object.values(localStorage)[0]")) == ["left", "right", "right", "left", "left"]
+    _reload_until_kept(tab, "5 of 9")
+    kept = json.loads(tab.evaluate("Object.values(localStorage)[0]"))
+    assert kept["answers"] == ["left", "right", "right", "left", "left"]
     partial = _saved(tab, tmp_path / "partial.json")
     for text in (tab.inner_text("body"), tab.title(), json.dumps(partial), pages["blind"].read_text()):
         assert "discogan" not in text and "document.title" not in text
-    for _ in range(3):
+    for _ in range(5):
         tab.keyboard.press("ArrowRight")
+    assert not tab.locator("#end").is_visible() and "rates" not in _saved(tab, tmp_path / "untold.json")
+    tab.get_by_role("button", name="Show the results").click()
     rows = [row.split("\t") for row in tab.locator("#results tr").all_inner_texts()]
     assert len(rows) == 9 and {row[0] for row in rows} == {"discogan", HOSTILE, "real"}
     tab.keyboard.press("ArrowRight")
-    assert len(_saved(tab, tmp_path / "answers.json")["answers"]) == 8, "no more than there are"
-    _compare_rates(rows, trials.rates([str(tmp_path / "answers.json")]))
-    assert sum(rate.shown for rate in trials.rates([str(tmp_path / "partial.json")]) if "," in rate.against) == 10
+    tab.keyboard.press("Backspace")
+    saved = _saved(tab, tmp_path / "answers.json")
+    assert len(saved["answers"]) == 9, "no more than there are, and none is taken back any more"
+    found = answers.read(str(tmp_path / "answers.json"))
+    _compare_rates(rows, answers.rates([found]))
+    assert (found.checks, len(found.picks), found.rater) == (1, 8, saved["rater"])
+    assert tab.inner_text("#attention") == f"{found.passed} of 1 pairs that check attention were answered right."
+    with pytest.raises(UserError, match="are answers of one person"):
+        answers.read_all([str(tmp_path / f"{name}.json") for name in ("partial", "answers")])
     tab.once("dialog", lambda dialog: dialog.accept())
     tab.get_by_role("button", name="begin anew").click()
-    assert tab.inner_text("#progress") == "0 of 8" and seen.quiet, seen
+    assert tab.inner_text("#progress") == "0 of 9" and seen.quiet, seen
+
+
+def test_the_last_answer_can_be_taken_back_by_key_and_by_button(browse, pages, tmp_path):
+    tab, seen = browse()
+    tab.goto(pages["blind"].as_uri())
+    tab.keyboard.press("Backspace")
+    tab.keyboard.press("1")
+    assert tab.locator("#intro").is_visible(), "nothing is answered before the test begins"
+    tab.get_by_role("button", name="Begin").click()
+    back = tab.get_by_role("button", name="Take back the last answer")
+    assert not back.is_visible()
+    first = tab.get_attribute("#left img", "src")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.get_attribute("#left img", "src") != first
+    tab.keyboard.press("Backspace")
+    assert tab.get_attribute("#left img", "src") == first and tab.inner_text("#progress") == "0 of 9"
+    for _ in range(9):
+        tab.keyboard.press("ArrowLeft")
+    assert tab.locator("#ready").is_visible()
+    back.click()
+    tab.keyboard.press("ArrowRight")
+    saved = _saved(tab, tmp_path / "answers.json")
+    assert [answer["pick"] for answer in saved["answers"]] == ["left"] * 8 + ["right"] and saved["undone"] == 2
+    assert seen.quiet, seen
 
 
 def _reload_until_kept(tab, progress):
@@ -241,7 +274,7 @@ def test_without_storage_the_blind_test_says_so_and_goes_on(browse, pages):
     assert "keeps no answers" in tab.inner_text("#unkept")
     tab.get_by_role("button", name="Begin").click()
     tab.keyboard.press("1")
-    assert tab.inner_text("#progress") == "1 of 8" and seen.quiet, seen
+    assert tab.inner_text("#progress") == "1 of 9" and seen.quiet, seen
 
 
 class Mirror:
@@ -258,11 +291,47 @@ def test_blind_pairs_are_of_the_same_input_on_sides_that_the_seed_draws(trained,
     monkeypatch.setattr("gan_xla.load", Mirror)
     candidates = [str(trained), str(other)]
     test, again, third = (trials.Test.of(candidates, 8, "AtoB", seed) for seed in (0, 0, 1))
-    assert {tuple(sorted(pair)) for pair in test.pairs} == {(0, 1)} and {pair[0] for pair in test.pairs} == {0, 1}
-    assert all((left == 255 - right).all() for left, right in test.pictures)
-    assert len({min(x.tobytes() for x in pair) for pair in test.pictures}) == 8, "every input once"
+    asked = [both for both in zip(test.pairs, test.pictures) if min(both[0]) >= 0]
+    assert {tuple(sorted(pair)) for pair, _ in asked} == {(0, 1)} and {pair[0] for pair, _ in asked} == {0, 1}
+    assert all((left == 255 - right).all() for _, (left, right) in asked)
+    assert len({min(x.tobytes() for x in pair) for _, pair in asked}) == 8, "every input once"
     assert again.pairs == test.pairs and np.array_equal(again.pictures, test.pictures)
     assert third.pairs != test.pairs or not np.array_equal(third.pictures, test.pictures)
+
+
+def test_every_tenth_pair_is_a_real_picture_beside_its_shuffled_parts(trained, other, monkeypatch):
+    monkeypatch.setattr("gan_xla.load", Mirror)
+    test = trials.Test.of([str(trained), str(other)], 21, "AtoB")
+    checks = [(pair, both) for pair, both in zip(test.pairs, test.pictures) if min(pair) < 0]
+    assert len(checks) == 3 and len(test.pairs) == 24 and min(test.pairs[0]) >= 0
+    for pair, both in checks:
+        whole, spoilt = (both[pair.index(place)] for place in (answers.WHOLE, answers.SPOILT))
+        assert not np.array_equal(whole, spoilt)
+        np.testing.assert_array_equal(*(np.sort(x.reshape(-1, 3), axis=0) for x in (whole, spoilt)))
+    odd = np.arange(17 * 20 * 3, dtype=np.uint8).reshape(17, 20, 3)
+    assert trials.spoilt(odd, np.random.default_rng(0)).shape == odd.shape
+
+
+def test_a_comparison_shows_what_the_runs_make_of_the_same_test_images(browse, pages, trained, young):
+    tab, seen = browse()
+    tab.goto(pages["compare"].as_uri())
+    tables = tab.locator("#translations table.pictures")
+    assert [tables.nth(i).locator("th").all_inner_texts() for i in range(2)] == [["input", "discogan", HOSTILE]] * 2
+    assert tab.locator("#translations h3").all_inner_texts() == ["AtoB", "BtoA"]
+    for i in range(2):
+        shown = tables.nth(i).locator("tr:nth-child(1) img")
+        assert len({shown.nth(j).get_attribute("src") for j in range(3)}) == 3
+    assert seen.quiet, seen
+    found, notes = beside.tables([runs.read(trained), runs.read(young)])
+    assert [table.columns for table in found] == [["input", "discogan"]] * 2 and "young: " in notes[0]
+
+
+def test_runs_of_other_test_images_are_not_set_side_by_side(trained, tmp_path):
+    from gan_xla.run import settings
+
+    settings.freeze(_config("discogan", size=32), tmp_path / "far")
+    found, (note,) = beside.tables([runs.read(trained), runs.read(tmp_path / "far")])
+    assert not found and note == "discogan and far see other test images: they have data.image_size=16 and 32."
 
 
 @pytest.fixture
@@ -365,17 +434,46 @@ def test_curves_are_logarithmic_where_they_span_much_and_lines_of_a_run_keep_the
     assert "var(--c1)" in found["Loss G"].svg and "c0de" not in found["Loss G"].svg
 
 
+def _answered(path, picks, trials=((0, 1), (1, 0)), **fields):
+    key = base64.b64encode(json.dumps({"names": ["one", "real"], "trials": trials}).encode()).decode()
+    picked = [{"trial": place + 1, "pick": pick} for place, pick in enumerate(picks)]
+    path.write_text(json.dumps({"format": 2, "key": key, "answers": picked, **fields}))
+    return str(path)
+
+
 def test_answers_of_several_people_are_counted_together(tmp_path, capsys):
-    key = base64.b64encode(json.dumps({"names": ["one", "real"], "trials": [[0, 1], [1, 0]]}).encode()).decode()
-    for number, picks in enumerate((["left", "right"], ["right"])):
-        answers = [{"trial": place + 1, "pick": pick} for place, pick in enumerate(picks)]
-        (tmp_path / f"{number}.json").write_text(json.dumps({"format": 1, "key": key, "answers": answers}))
-    assert main(["main", "--mode=report", f"--answers={tmp_path}/0.json,{tmp_path}/1.json"]) == 0
+    files = [_answered(tmp_path / f"{n}.json", picks) for n, picks in enumerate((["left", "right"], ["right"]))]
+    assert main(["main", "--mode=report", f"--answers={','.join(files)}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["one", "real", "67%", "21%", "to", "94%", "3"]
+    assert lines[4:6] == [f"{files[0]}: 2 answers", f"{files[1]}: 1 answers"]
+    assert lines[6].startswith("agreement on 1 pairs that two or more answered: 0%; Krippendorff's alpha 0.00")
     (tmp_path / "0.json").write_text("{}")
     assert "is no answers file" in _error(capsys, f"--answers={tmp_path}/0.json")
     assert "cannot be read" in _error(capsys, f"--answers={tmp_path}/nope.json")
+
+
+def test_who_pays_no_attention_is_left_out_and_named(tmp_path, capsys):
+    shown = ((0, 1), (-1, -2), (1, 0), (-2, -1))
+    good = _answered(tmp_path / "good.json", ["left", "left", "right", "right"], shown, test="a", rater="x")
+    bad = _answered(tmp_path / "bad.json", ["right"] * 4, shown, test="a", rater="y")
+    assert main(["main", "--mode=report", f"--answers={good},{bad}"]) == 0
+    text = capsys.readouterr().out
+    assert "one     real     100%  34% to 100%    2" in text and "agreement" not in text
+    assert f"{good}: 2 answers, 2 of 2 attention checks right\n" in text
+    assert f"{bad}: 2 answers, 1 of 2 attention checks right: left out" in text
+    assert "nobody passed the attention checks" in _error(capsys, f"--answers={bad}")
+
+
+def test_agreement_is_krippendorffs_alpha():
+    """His example of four observers and twelve units (2011), whose nominal alpha is 0.743."""
+    rows = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+    units = [[row[unit] for row in rows if row[unit] != "."] for unit in range(12)]
+    assert round(answers.agreement(units).alpha, 3) == 0.743
+    assert answers.agreement([["left"], ["right"]]) is None
+    assert answers.agreement([["left", "left"]] * 3) == answers.Agreement(3, 1.0, None)
+    agreed = answers.agreement([["left", "left"], ["right", "right"], ["left", "right"]])
+    assert agreed.share == pytest.approx(2 / 3) and agreed.alpha == pytest.approx(1 - 2 / (18 / 5))
 
 
 MISTAKES = {
@@ -388,7 +486,7 @@ MISTAKES = {
     "two kinds of page": (["--compare={run},{run}", "--blind={run},real"], "--compare and --blind are both set"),
     "a run alone to tell apart": (["--blind={run}", "--output={tmp}/a.html"], "runs and real, each once"),
     "an unknown direction": (["--blind={run},real", "--direction=X", "--output={tmp}/a.html"], "has AtoB, BtoA"),
-    "other test images": (["--blind={run},{far}", "--output={tmp}/a.html"], "data.image_size=32 and discogan 16"),
+    "other test images": (["--blind={run},{far}", "--output={tmp}/a.html"], "data.image_size=16 and 32"),
     "an output that is a directory": (["--workdir={run}", "--output={tmp}"], "is a directory; use another --output"),
 }
 

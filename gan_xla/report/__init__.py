@@ -52,7 +52,7 @@ def write(
 
 
 def compare(workdirs: Sequence[str], output: epath.PathLike, overwrite: bool = False) -> epath.Path:
-    """Writes a page that shows runs side by side.
+    """Writes a page that shows runs side by side, also what their last checkpoints make of the same test images.
 
     Args:
       workdirs: two runs or more.
@@ -63,7 +63,7 @@ def compare(workdirs: Sequence[str], output: epath.PathLike, overwrite: bool = F
     Raises:
       UserError: as `write`, or fewer than two runs.
     """
-    from gan_xla.report import curves, page, pictures, tables
+    from gan_xla.report import beside, curves, page, pictures, tables
     from gan_xla.report import run as runs
 
     if len(workdirs) < 2:
@@ -72,9 +72,11 @@ def compare(workdirs: Sequence[str], output: epath.PathLike, overwrite: bool = F
     found = runs.read_all(workdirs, "compare")
     share = (pictures.SHOTS // len(found) + 1, pictures.SHOT_BYTES // len(found))
     shots, unread = zip(*(pictures.shots(run, *share) for run in found))
+    made, missing = beside.tables(found)
     text = page.render(
         "compare", "report", runs=found, facts=[dict(tables.facts(run)) for run in found], charts=curves.charts(found),
-        shots=shots, unread=unread, metrics=tables.compared(found), differences=tables.differences(found),
+        shots=shots, unread=unread, made=made, missing=missing, metrics=tables.compared(found),
+        differences=tables.differences(found),
     )  # fmt: skip
     return page.save(output, text)
 
@@ -109,13 +111,15 @@ def blind(
 
 
 def count(files: Sequence[str]) -> str:
-    """How often each candidate of a blind test was picked, with 95 % confidence intervals, as a table.
+    """How often each candidate of a blind test was picked, with 95 % confidence intervals, who paid attention, and how
+    far people agree.
 
     Args:
       files: of answers that the page saved, by one person or several.
     Raises:
-      UserError: a file cannot be read, or they are of different candidates.
+      UserError: a file cannot be read, they are of different candidates or twice of one person, or nobody paid
+        attention.
     """
-    from gan_xla.report import trials as blind_test
+    from gan_xla.report import answers
 
-    return blind_test.table(blind_test.rates(files))
+    return answers.count(files)

@@ -1,6 +1,7 @@
-"""The blind test: which of two pictures is more real, asked without saying where they are from, and what was answered.
+"""The blind test: which of two pictures is more real, asked without saying where they are from.
 
-As the studies with people of Isola et al. (CVPR 2017, section 4) and Zhu et al. (ICCV 2017, section 5.1).
+As the studies with people of Isola et al. (CVPR 2017, section 4) and Zhu et al. (ICCV 2017, section 5.1), whose answers
+`answers` counts. Some pairs check attention: a real picture beside one whose parts were shuffled.
 """
 
 import base64
@@ -16,14 +17,16 @@ import gan_xla
 from gan_xla import data, gans
 from gan_xla.errors import UserError
 from gan_xla.evaluation import cases
+from gan_xla.report import beside
 from gan_xla.report import page as pages
+from gan_xla.report.answers import SPOILT, WHOLE
 from gan_xla.report.pictures import uri
 from gan_xla.report.run import Run, read_all
 
 REAL = "real"
-SAME = ("source", "name", "path", "path_a", "path_b", "domain_a", "domain_b", "labels", "image_size", "channels")
-FORMAT = 1  # of an answers file
-SIDES = ("left", "right")
+FORMAT = 2  # of an answers file
+EVERY = 10  # pairs for which there is one that checks attention
+TILES = 6  # on a side of a shuffled picture
 
 
 class Test(NamedTuple):
@@ -31,7 +34,7 @@ class Test(NamedTuple):
 
     Attributes:
       names: of the candidates.
-      pairs: for each trial the numbers of the candidates (left, right).
+      pairs: for each trial the numbers of the candidates (left, right), or WHOLE and SPOILT.
       pictures: for each trial those of (left, right), uint8 [h, w, c].
     """
 
@@ -56,7 +59,10 @@ class Test(NamedTuple):
         pairs = [every[place % len(every)] for place in range(count)]
         pairs = [tuple(int(x) for x in draws.permutation(pairs[place])) for place in draws.permutation(count)]
         rows = draws.permutation(count)
-        return cls(names, pairs, [tuple(made[side][row] for side in pair) for pair, row in zip(pairs, rows)])
+        asked = [(pair, tuple(made[side][row] for side in pair)) for pair, row in zip(pairs, rows)]
+        for check in _checks(runs[0], -(-count // EVERY), only, seed) if count else ():
+            asked.insert(int(draws.integers(1, len(asked) + 1)), check)  # never the first
+        return cls(names, [pair for pair, _ in asked], [pictures for _, pictures in asked])
 
 
 def _check_alike(runs: Sequence[Run]) -> None:
@@ -67,13 +73,11 @@ def _check_alike(runs: Sequence[Run]) -> None:
             f"--blind: {first.name} is a run of points, which nobody can take for real; give runs of images"
         )
     for run in runs[1:]:
-        for field in SAME:
-            own, other = (x.config.data.get(field) or None for x in (run, first))
-            if own != other:
-                raise UserError(
-                    f"--blind: {run.name} has data.{field}={own!r} and {first.name} {other!r}; "
-                    "only pictures of the same test images can be set side by side"
-                )
+        if fields := beside.differs(first.config, run.config):
+            raise UserError(
+                f"--blind: {first.name} and {run.name} have {fields}; only pictures of the same test images can be "
+                "set side by side"
+            )
 
 
 def _cases(run: Run, trials: int, only: str | None, seed: int) -> list[cases.Case]:
@@ -105,6 +109,27 @@ def _real(run: Run, trials: int, only: str | None, seed: int) -> list[np.ndarray
     return _turns(columns, trials)
 
 
+def _checks(run: Run, count: int, only: str | None, seed: int) -> list[tuple[tuple[int, int], tuple]]:
+    """Attention checks, as pairs of a test and their pictures."""
+    draws, found = np.random.default_rng([seed, 2]), []
+    for picture in _real(run, count, only, seed):
+        both = [(WHOLE, picture), (SPOILT, spoilt(picture, draws))]
+        found.append(tuple(zip(*(both[place] for place in draws.permutation(2)))))
+    return found
+
+
+def spoilt(picture: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """A picture [h, w, c] with its parts in another order, which nobody who looks takes for a real one."""
+    side = max(1, min(picture.shape[:2]) // TILES)
+    rows, columns = (length // side for length in picture.shape[:2])
+    part = picture[: rows * side, : columns * side]
+    tiles = part.reshape(rows, side, columns, side, -1).swapaxes(1, 2).reshape(rows * columns, side, side, -1)
+    tiles = draws.permutation(tiles).reshape(rows, columns, side, side, -1)
+    found = picture.copy()
+    found[: rows * side, : columns * side] = tiles.swapaxes(1, 2).reshape(part.shape)
+    return found
+
+
 def _shuffles(count: int, draws: np.random.Generator) -> Iterator[int]:
     while count:
         yield from draws.permutation(count)
@@ -119,77 +144,3 @@ def page(test: Test) -> str:
     return pages.render(
         "blind", "blind", count=len(uris), test={"id": identity, "format": FORMAT, "key": key, "pictures": uris}
     )
-
-
-class Rate(NamedTuple):
-    """How often one candidate was picked, of so many times that it was shown, with its 95 % confidence interval."""
-
-    name: str
-    against: str
-    picked: int
-    shown: int
-    low: float
-    high: float
-
-
-def rates(files: Sequence[str]) -> list[Rate]:
-    """What the answers say, of all files together: each candidate against all others, and against each.
-
-    The interval is Wilson's (J. Am. Stat. Assoc. 22, 1927).
-
-    Args:
-      files: that the page saved, of tests between the same candidates.
-    Raises:
-      UserError: a file cannot be read, or is none of these.
-    """
-    picks, names = [], None
-    for file in files:
-        found, answers = _answers(file)
-        if names not in (None, found):
-            raise UserError(f"{file}: is of {', '.join(found)}, the others of {', '.join(names)}; count them apart")
-        names, picks = found, picks + answers
-    results = []
-    for name in names:
-        others = [other for other in names if other != name]
-        for against in [others, *([other] for other in others if len(others) > 1)]:
-            won = sum(winner == name and loser in against for winner, loser in picks)
-            lost = sum(loser == name and winner in against for winner, loser in picks)
-            results.append(_rate(name, ", ".join(against), won, won + lost))
-    return results
-
-
-def _rate(name: str, against: str, picked: int, shown: int) -> Rate:
-    from scipy.stats import binomtest
-
-    if not shown:
-        return Rate(name, against, 0, 0, 0.0, 1.0)
-    interval = binomtest(picked, shown).proportion_ci(method="wilson")
-    return Rate(name, against, picked, shown, float(interval.low), float(interval.high))
-
-
-def _answers(file: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """The candidates of an answers file, and (picked, not picked) of each answer."""
-    try:
-        with open(file, encoding="utf-8") as handle:
-            content = json.load(handle)
-        secret = json.loads(base64.b64decode(content["key"]))
-        names, trials, picks = secret["names"], secret["trials"], []
-        for answer in content["answers"]:
-            pair = [names[place] for place in trials[answer["trial"] - 1]]
-            side = SIDES.index(answer["pick"])
-            picks.append((pair[side], pair[1 - side]))
-        return [str(name) for name in names], picks
-    except OSError as error:
-        raise UserError(f"--answers={file}: cannot be read ({error.strerror})") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"--answers={file}: is no answers file of a blind test") from error
-
-
-def table(results: Sequence[Rate]) -> str:
-    """The rates in print, a line each."""
-    cells = [["picked", "against", "rate", "95 % interval", "of"]]
-    for rate in results:
-        share = f"{rate.picked / rate.shown:.0%}" if rate.shown else "-"
-        cells.append([rate.name, rate.against, share, f"{rate.low:.0%} to {rate.high:.0%}", str(rate.shown)])
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)

@@ -4,13 +4,17 @@ const test = JSON.parse(document.getElementById("test").textContent);
 const total = test.pictures.length;
 const place = `gan_xla-blind-${test.id}`;
 const element = (id) => document.getElementById(id);
-let answers = []; // "left" or "right" of each trial: nothing that tells who is who
-let asking = false;
+const stranger = () => Math.random().toString(36).slice(2);
+// "left" or "right" of each trial: nothing that tells who is who. undone: how many were taken back.
+const fresh = () => ({ answers: [], undone: 0, told: false, rater: stranger() });
+let state = fresh();
+
+const complete = () => state.answers.length === total;
 
 // Some browsers refuse storage to pages that are opened as files.
 function keep() {
   try {
-    localStorage.setItem(place, JSON.stringify(answers));
+    localStorage.setItem(place, JSON.stringify(state));
   } catch {
     element("unkept").hidden = false;
   }
@@ -18,33 +22,44 @@ function keep() {
 
 function remember() {
   try {
-    const found = JSON.parse(localStorage.getItem(place) ?? "[]");
-    if (Array.isArray(found) && found.length <= total && found.every((x) => x === "left" || x === "right")) answers = found;
+    const found = JSON.parse(localStorage.getItem(place) ?? "{}");
+    const known = Array.isArray(found.answers) && found.answers.every((x) => x === "left" || x === "right");
+    if (known && found.answers.length <= total) state = { ...state, ...found };
   } catch {
     element("unkept").hidden = false;
   }
 }
 
 function show() {
-  const done = answers.length === total;
-  asking = !done;
+  const count = state.answers.length;
   element("intro").hidden = true;
   element("actions").hidden = false;
-  element("trial").hidden = done;
-  element("end").hidden = !done;
-  element("bar").value = answers.length;
-  element("progress").textContent = `${answers.length} of ${total}`;
-  if (done) return finish();
-  const [left, right] = test.pictures[answers.length];
+  element("undo").hidden = !count || state.told;
+  element("trial").hidden = complete();
+  element("ready").hidden = !complete() || state.told;
+  element("end").hidden = !complete() || !state.told;
+  element("bar").value = count;
+  element("progress").textContent = `${count} of ${total}`;
+  if (complete()) return state.told ? finish() : element("ready").focus();
+  const [left, right] = test.pictures[count];
   element("left").firstElementChild.src = left;
   element("right").firstElementChild.src = right;
 }
 
-function pick(side) {
-  if (!asking) return;
-  answers.push(side);
+const change = (next) => {
+  state = { ...state, ...next };
   keep();
   show();
+};
+
+function pick(side) {
+  if (element("intro").hidden && !complete()) change({ answers: [...state.answers, side] });
+}
+
+function undo() {
+  if (element("intro").hidden && state.answers.length && !state.told) {
+    change({ answers: state.answers.slice(0, -1), undone: state.undone + 1 });
+  }
 }
 
 // UTF-8 in base64, which atob alone would not read.
@@ -61,12 +76,15 @@ function wilson(picked, shown) {
   return [(middle - half) / whole, (middle + half) / whole];
 }
 
+// Numbers of the candidates (picked, not picked) of each answer; an attention check has -1 where the real picture is.
+function picked() {
+  const { trials } = secret();
+  return state.answers.map((side, trial) => (side === "left" ? trials[trial] : [...trials[trial]].reverse()));
+}
+
 function rates() {
-  const { names, trials } = secret();
-  const picks = answers.map((side, trial) => {
-    const [left, right] = trials[trial];
-    return side === "left" ? [left, right] : [right, left];
-  });
+  const { names } = secret();
+  const picks = picked().filter(([winner]) => winner >= 0);
   const rate = (name, others) => {
     const own = picks.filter(([a, b]) => (a === name && others.includes(b)) || (b === name && others.includes(a)));
     const picked = own.filter(([winner]) => winner === name).length;
@@ -94,18 +112,22 @@ function finish() {
     return row;
   });
   element("results").replaceChildren(...rows);
+  const checks = picked().filter(([winner]) => winner < 0);
+  const right = checks.filter(([winner]) => winner === -1).length;
+  element("attention").textContent = `${right} of ${checks.length} pairs that check attention were answered right.`;
   element("end").focus();
 }
 
 // The key tells who is who in code, so that answers can be counted from the file alone.
 function save() {
-  const done = answers.length === total;
   const content = {
     format: test.format,
     test: test.id,
     key: test.key,
-    answers: answers.map((pick, number) => ({ trial: number + 1, pick })),
-    ...(done ? { rates: rates() } : {}),
+    rater: state.rater,
+    undone: state.undone,
+    answers: state.answers.map((pick, number) => ({ trial: number + 1, pick })),
+    ...(state.told ? { rates: rates() } : {}),
   };
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
@@ -115,10 +137,7 @@ function save() {
 }
 
 function again() {
-  if (answers.length && !confirm("Forget all answers?")) return;
-  answers = [];
-  keep();
-  show();
+  if (!state.answers.length || confirm("Forget all answers?")) change(fresh());
 }
 
 element("begin").addEventListener("click", () => {
@@ -127,13 +146,15 @@ element("begin").addEventListener("click", () => {
 });
 element("left").addEventListener("click", () => pick("left"));
 element("right").addEventListener("click", () => pick("right"));
+element("undo").addEventListener("click", undo);
+element("tell").addEventListener("click", () => change({ told: true }));
 element("save").addEventListener("click", save);
 element("again").addEventListener("click", again);
 document.addEventListener("keydown", (event) => {
-  const side = { ArrowLeft: "left", 1: "left", ArrowRight: "right", 2: "right" }[event.key];
-  if (!side || !asking || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  const act = { ArrowLeft: () => pick("left"), 1: () => pick("left"), ArrowRight: () => pick("right"), 2: () => pick("right"), Backspace: undo }[event.key];
+  if (!act || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
-  pick(side);
+  act();
 });
 remember();
-if (answers.length) show();
+if (state.answers.length) show();
