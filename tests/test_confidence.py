@@ -43,6 +43,15 @@ def test_the_error_of_the_frechet_distance_is_the_spread_over_new_images(draws, 
     assert stated == pytest.approx(true, rel=0.2)
 
 
+def test_the_error_of_the_frechet_distance_holds_with_fewer_images_than_features(draws):
+    falling = np.arange(1, 101) ** -0.5  # as the spectra of features are
+    found = [
+        frechet.estimate(*(falling * scale * draws.normal(size=(40, 100)) for scale in (1, 1.3))) for _ in range(60)
+    ]
+    true, stated = _spread(found)
+    assert stated == pytest.approx(true, rel=0.35)
+
+
 def test_what_each_image_adds_to_the_frechet_distance_is_its_change_without_the_image(draws):
     real, made = draws.normal(size=(200, 3)), 1.5 * draws.normal(size=(150, 3)) + 0.4
     found = frechet.estimate(real, made)

@@ -176,14 +176,11 @@ def _classes(seen: Seen) -> Values:
     names = ("class_accuracy", "miou", *(f"iou_{number}" for number in range(counts.shape[-1])))
     right, pixels = np.trace(counts, axis1=1, axis2=2), counts.sum(axis=(1, 2))
     share = right.sum() / pixels.sum()
+    each = share + (right - share * pixels) / pixels.mean()  # their mean is `share`
     errors = confidence.bootstrap(lambda rows: _shares(counts[rows].sum(axis=0)), len(counts), seed=seen.seed)
-    shares = zip(names, _shares(counts.sum(axis=0)), errors, strict=True)
-    return {
-        "pixel_accuracy": confidence.mean(
-            share + (right - share * pixels) / pixels.mean()
-        ),  # of equal sizes: right's share
-        **{name: Estimate(float(value), float(error)) for name, value, error in shares},
-    }
+    others = zip(names, _shares(counts.sum(axis=0)), errors, strict=True)
+    shares = {name: Estimate(float(value), float(error)) for name, value, error in others}
+    return {"pixel_accuracy": confidence.mean(each), **shares}
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
