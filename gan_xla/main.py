@@ -32,7 +32,6 @@ import sys
 
 from absl.flags import FlagValues
 
-import gan_xla
 from gan_xla import flags
 from gan_xla.errors import UserError
 from gan_xla.run import settings
@@ -104,7 +103,7 @@ def _translate(values: FlagValues, spec: str | None) -> None:
     from gan_xla.inference.translate import translate
 
     _require(values, "input", "output")
-    load = gan_xla.load
+    load = None
     if values.runtime == "onnx":
         from gan_xla.export.runtime import load
     translate(

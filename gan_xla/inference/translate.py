@@ -119,7 +119,7 @@ def translate(
     reference: str | None = None,
     skip_existing: bool = False,
     share: tuple[int, int] = (0, 1),
-    load: Callable[[str, str], Model] = gan_xla.load,
+    load: Callable[[str, str], Model] | None = None,
     **options,
 ) -> None:
     """Translates a file, or the images of a directory, into files of the same names in directories alike.
@@ -144,7 +144,7 @@ def translate(
       reference: FILE[,FILE...], images whose styles these are; with `styles` the way from the first to the second.
       skip_existing: leave out what has its results already, of whatever run; so an interrupted command goes on.
       share: (i, n): every n-th file, from number i on, so that n processes share a directory.
-      load: what makes a model of a run and a checkpoint.
+      load: what makes a model of a run and a checkpoint; None: `gan_xla.load`.
       options: `domain`, `statistics`, `dropout` and `seed` of `Model.translate`.
     Raises:
       UserError: a missing input, none that can be read, an output that cannot be written or is there already,
@@ -154,7 +154,7 @@ def translate(
     if size not in (None, *SIZES):
         raise UserError(f"--size={size}: use one of {', '.join(SIZES)}")
     files, source = _files(input, Path(output))
-    model = load(workdir, checkpoint)
+    model = (load or gan_xla.load)(workdir, checkpoint)
     if not model.config.data.image_size:
         raise UserError("this model translates points; use gan_xla.load(...).translate in Python")
     taken, made = model.ends(direction)
