@@ -143,6 +143,7 @@ def identity(monkeypatch):
     fields = {"image_size": 8, "channels": 3, "fit": "stretch", "background": (255, 255, 255)}
     config = ml_collections.ConfigDict({"data": fields})
     model = SimpleNamespace(
+        style=None,
         config=config,
         step=1,
         size_multiple=1,
