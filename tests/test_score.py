@@ -1,10 +1,12 @@
 """Scores while a run trains, and the best checkpoint."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from devices import configure
+from gan_xla.configs import base
 
 import gan_xla
 from gan_xla import data, images
@@ -178,7 +180,10 @@ def test_evaluators_have_their_own_intervals_splits_and_directions_and_one_tells
     quality = test.scores(gan_xla.load(tmp_path / "run", 3))["high_quality/BtoA"]
     assert quality == pytest.approx(next(row["eval/quality/high_quality/BtoA"] for row in rows if row["step"] == 3))
     assert "high_quality of quality, measured while training" in curves.plan([report.read(tmp_path / "run")])
-    assert main([*command, "--config.train.steps=8", "--config.eval.quality.every=1"]) == 0, "intervals may change"
+    more = ("--config.eval.quality.every=1", "--config.eval.more.type=modes", "--config.eval.more.every=4")
+    assert main([*command, "--config.train.steps=8", *more]) == 0, "intervals may change, and evaluators come"
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["step"] for row in rows if "eval/more/modes/AtoB" in row} == {8}
     assert main([*command, "--config.train.steps=8", "--config.eval.coverage.direction=BtoA"]) == 2
     assert "eval.coverage.direction='AtoB', not 'BtoA', which its state cannot follow" in capsys.readouterr().err
 
@@ -208,3 +213,20 @@ def test_fields_of_earlier_versions_are_those_of_the_first_evaluator(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(tree))
     assert settings.read(tmp_path).to_dict() == config.to_dict() | {"data": settings.read(tmp_path).data.to_dict()}
     assert changes.since(tmp_path, settings.read(tmp_path)) == []
+
+
+def test_evaluators_may_be_named_on_the_command_line():
+    fields = ("type=fd", "every=500", "features=inception-clean", "split=test")
+    config = settings.load("discogan", *(f"config.eval.fid.{field}" for field in fields), "config.eval.score.images=9")
+    assert config.eval.fid.to_dict() == base.EVALUATOR | {
+        "type": "fd", "every": 500, "features": "inception-clean", "split": "test"
+    }  # fmt: skip
+    assert config.eval.score.to_dict() == base.EVALUATOR | {"images": 9}
+    for field, message in (
+        ("fid.evry=5", "eval.fid.evry: no such field; use one of: type, every"),
+        ("fid.every=often", "--config.eval.fid.every=often: must be a whole number"),
+        ("fid.split=all", "eval.fid.split='all' must be val or test"),
+        ("score=5", "--config.eval.score=5: must be a dict of fields"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            settings.load("discogan", f"config.eval.{field}")

@@ -11,6 +11,7 @@ from typing import Any
 import ml_collections
 
 from gan_xla.configs import base
+from gan_xla.run import evaluators
 
 FORMAT = 1  # of config.json; 0, the first, did not say so
 NETS = {"mlp": "mlp_points", "gan_mlp": "mlp_images", "unet": "unet_discogan", "patch": "patch_discogan"}  # renamed
@@ -29,13 +30,13 @@ def renamed(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
 
 def _with_evaluators(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """All fields of every evaluator, and in the first what once was said of the only one."""
-    train, evaluators = config.get("train", {}), config.get("eval", {})
-    found = {name: dict(fields) for name, fields in evaluators.items()}
+    train = config.get("train", {})
+    found = {name: dict(fields) for name, fields in config.get("eval", {}).items()}
     for old, new in FIELDS.items():
         if (name := old.rpartition(".")[-1]) in train:
             found.setdefault("score", {})[new.rpartition(".")[-1]] = train[name]
             del train[name]
-    config.eval = {name: {**base.EVALUATOR, **fields} for name, fields in found.items()}
+    config.eval = evaluators.completed(found)
     return config
 
 

@@ -19,10 +19,9 @@ from etils import epath
 from ml_collections import config_flags
 
 import gan_xla
-from gan_xla.configs import base
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
-from gan_xla.run import compat, limits
+from gan_xla.run import compat, evaluators, limits
 
 # Fields that a run keeps as it began where they are not set: what reading the data makes known, and how it was then.
 KEPT = {
@@ -88,13 +87,13 @@ def load(spec: str, *overrides: str) -> ml_collections.ConfigDict:
 
 
 def renamed(argv: Sequence[str]) -> list[str]:
-    """A command line with the present names of fields in the place of former ones."""
+    """A command line as `parse` takes it: with the present names of fields, and those of evaluators marked."""
 
     def one(arg: str) -> str:
         found = _OVERRIDE.match(arg)
         return arg.replace(found[1], compat.FIELDS[found[1]], 1) if found and found[1] in compat.FIELDS else arg
 
-    return [one(arg) for arg in argv]
+    return [evaluators.marked(one(arg)) for arg in argv]
 
 
 def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
@@ -103,15 +102,17 @@ def parse(values: flags.FlagValues, argv: list[str]) -> flags.FlagValues:
     Raises:
       UserError: a flag or config field that does not exist, or a value of the wrong type, or an impossible one.
     """
+    own = evaluators.given(argv)
     try:
-        rest = values(argv)
+        rest = values([arg for arg in argv if not arg.startswith(evaluators.MARK)])
         fields = flat(values.config.to_dict()) if values["config"].present else {}
     except Exception as error:  # a config is a program, which can fail in any way
         raise _explained(error, argv) from error
     if rest[1:]:
         raise UserError(f"unexpected argument {rest[1]!r}; flags begin with --")
     if values["config"].present:
-        _prefer(values.config, {found[1] for found in map(_OVERRIDE.match, argv) if found}, argv)
+        _prefer(values.config, {*(found[1] for found in map(_OVERRIDE.match, argv) if found), *own}, argv)
+        fields |= evaluators.give(values.config, own)
     limits.check(fields)
     return values
 
@@ -225,7 +226,7 @@ def resolve(
         raise UserError("train.steps or train.epochs must be 1 or more")
     if train.num_seeds > 1 and config.get("growth"):
         raise UserError(f"train.num_seeds={train.num_seeds}: networks that grow train alone; start one run per seed")
-    _check_evaluators(config)
+    evaluators.check(config)
     cycle = len(train.turns)
     if train.steps_per_call > 1 and train.steps_per_call % cycle:
         raise UserError(f"train.steps_per_call={train.steps_per_call} must be a multiple of the {cycle} train.turns")
@@ -237,25 +238,6 @@ def resolve(
     if train.steps % train.steps_per_call:
         raise UserError(f"train.steps={train.steps} must be a multiple of train.steps_per_call={train.steps_per_call}")
     return config
-
-
-def _check_evaluators(config: ml_collections.ConfigDict) -> None:
-    """Raises UserError where `eval`, `train.best` and `train.patience` do not fit together."""
-    train, known = config.train, config.eval
-    for name, fields in known.items():
-        if unknown := set(fields) - set(base.EVALUATOR):
-            raise UserError(f"eval.{name}.{min(unknown)}: no such field; use one of: {', '.join(base.EVALUATOR)}")
-    if train.best and train.best not in known:
-        raise UserError(f"train.best={train.best!r}: must be one of the evaluators {', '.join(known)}, or '' for none")
-    best = known[train.best] if train.best else None
-    if best and best.every and best.split == "test":
-        raise UserError(
-            f"train.best={train.best!r}: the best checkpoint is not chosen on test images; set "
-            f"eval.{train.best}.split=val, or train.best to another evaluator, or to ''"
-        )
-    if train.patience and not (best and best.every):
-        field = f"eval.{train.best}.every" if train.best else "train.best and that evaluator's every"
-        raise UserError(f"train.patience={train.patience}: needs {field}, the steps from score to score")
 
 
 def flat(tree: dict, prefix: str = "") -> dict:
