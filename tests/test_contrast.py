@@ -188,8 +188,8 @@ def test_fastcut_is_cut_of_weight_10_without_identity_and_with_mirrors():
         ("cut:tiny", ("loss.patches=0",), "loss.patches=0 must be a whole number from 1"),
         (
             "cut:tiny",
-            ("model.generator.initial=he",),
-            "model.generator.initial='he' is unknown; use one of normal, xa",
+            ("model.generator.initial=kaiming",),
+            "model.generator.initial='kaiming' is unknown; use one of normal, xa",
         ),
     ],
 )
