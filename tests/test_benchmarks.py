@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments.benchmarks import jax_side, layers, machine, race, step, table, torch_side
+from experiments.benchmarks import describing, jax_side, layers, machine, race, step, table, torch_side
 from experiments.benchmarks.workload import Workload
 from gan_xla import gans
 from gan_xla.errors import UserError
@@ -302,3 +302,9 @@ def test_the_product_is_of_large_matrices():
     contestant.calls["product"]()
     size = 2048 if jax.default_backend() == "cpu" else 8192
     assert contestant.facts()["gflop"] == 2 * size**3 / 1e9
+
+
+def test_what_is_timed_takes_turns_after_a_call_before():
+    called = []
+    found = describing.turns({name: lambda name=name: called.append(name) for name in "ab"}, rounds=2)
+    assert called == ["a", "b"] * 3 and found.keys() == {"a", "b"} and all(len(times) == 2 for times in found.values())

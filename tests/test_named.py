@@ -157,3 +157,7 @@ def test_labels_of_a_growing_network_are_taken_off_its_noise(tmp_path):
     found = auto.read([_file(tmp_path / "weights.safetensors", states)], {})
     plan, _ = auto.plan(found, None, "round,red")
     assert plan.updates["model.latent"] == LATENT - 2 and plan.updates["data.labels"] == ("round", "red")
+    states |= {"netD": gan_zoo("discriminator")}
+    found = auto.read([_file(tmp_path / "plain.safetensors", states)], {})
+    with pytest.raises(UserError, match="--labels=round,red: these networks take none; leave it out"):
+        auto.plan(found, None, "round,red")

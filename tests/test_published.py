@@ -32,6 +32,9 @@ WIDTHS, LATENT, SIZE = (8, 8, 4), 6, 16
 class Config:
     """What a checkpoint may hold beside its networks."""
 
+    def __init__(self):
+        self.depthScale0, self.keys, self.other = 8, {"a": [1, None]}, [Config] * 2
+
 
 def _random(make, seed):
     """A network with random numbers in all of its arrays."""
@@ -110,12 +113,15 @@ def _assert_alike(model, modules, networks):
     for place, (name, _) in networks.items():
         if not name:
             continue
-        z, images = draws.standard_normal((4, LATENT)), draws.uniform(-1, 1, (4, SIZE, SIZE, 3))
+        z = draws.standard_normal((4, LATENT + len(model.domains)))
+        images = draws.uniform(-1, 1, (4, SIZE, SIZE, 3))
         if name != "G" and model.config.gan == "ugatit":
             images = draws.uniform(-1, 1, (2, 32, 32, 3))
         x = (z if name == "G" else images).astype(np.float32)
         theirs = modules[place].train()(torch.tensor(x if name == "G" else x.transpose(0, 3, 1, 2)))
         ours = jax.tree.leaves(_outputs(model, name, x))
+        if name == "D":  # a score and logits of labels, together there
+            ours = [np.concatenate(ours, axis=-1)]
         if isinstance(modules[place], AttentiveJudge):
             ours = ours[:2] if place[3] == "G" else ours[2:]
         for a, b in zip(ours, theirs if isinstance(theirs, tuple) else (theirs,), strict=False):
@@ -161,6 +167,8 @@ def _runs():
     for side in ("generator", "discriminator"):
         pggan.model[side].update(fmap_base=32, fmap_max=8)
     pggan.model.discriminator.group = 4
+    labelled = pggan.copy_and_resolve_references()
+    labelled.data.labels = ("round", "red")
     return {
         "ugatit": (ugatit, UGATIT),
         "ugatit, light": (
@@ -172,6 +180,13 @@ def _runs():
             },
         ),
         "pggan": (pggan, {"netG": ("G", ZOO["netG"][1]), "netD": ZOO["netD"]}),
+        "pggan, labels": (
+            labelled,
+            {
+                "netG": ("G", functools.partial(ZooGenerator, WIDTHS, LATENT + 2)),
+                "netD": ("D", functools.partial(ZooDiscriminator, WIDTHS, labels=2)),
+            },
+        ),
     }
 
 
@@ -215,7 +230,7 @@ def test_exports_load_into_pytorchs_networks_and_come_back(case, tmp_path):
     workdir = _moved(tmp_path / "run", config)
     assert _export(workdir, tmp_path / "out") == 0
     files = sorted((tmp_path / "out").iterdir())
-    if case == "pggan":
+    if "pggan" in case:
         states = {path.stem: torch.load(path, weights_only=True) for path in files}
     else:
         (path,) = files
@@ -224,7 +239,8 @@ def test_exports_load_into_pytorchs_networks_and_come_back(case, tmp_path):
     modules = {name: _loaded(states[name], make) for name, (_, make) in networks.items()}
     model = gan_xla.load(workdir)
     _assert_alike(model, modules, networks)
-    assert _import(tmp_path / "again", *files) == 0
+    flags = [f"--labels={','.join(config.data.labels)}"] if config.data.labels else []
+    assert _import(tmp_path / "again", *files, flags=flags) == 0
     again = gan_xla.load(tmp_path / "again")
     for side in ("gen", "disc"):
         jax.tree_util.tree_map_with_path(_assert_equal, model.variables[side], again.variables[side])

@@ -81,16 +81,17 @@ def plan(files: Sequence[File], labels: str | None = None, direction: str | None
         raise UserError("--input: no generator among the networks; add its file")
     size, latent = found["G"].network.size, found["G"].network.latent
     names = tuple(labels.split(",")) if labels else ()
-    planes = found["D"].network.labels if "D" in found else len(names)
+    planes = (found["D"].network.labels or 0) if "D" in found else len(names)
     if planes and not names:
         raise UserError(f"{found['D'].path}: judges {planes} label planes; name them, --labels=NAME,NAME,...")
-    if planes or names:
+    if names and not planes:
+        raise UserError(f"--labels={labels}: these networks take none; leave it out")
+    if planes:
         found["G"] = found["G"]._replace(network=found["G"].network._replace(labels=planes))
     if "D" in found and found["D"].network.size != size:
-        sizes = f"{found['D'].network.size} pixels, unlike {found['G'].path}: {size}"
-        raise UserError(f"{found['D'].path}: {sizes}")
+        raise UserError(f"{found['D'].path}: {found['D'].network.size} pixels, unlike {found['G'].path}: {size}")
     updates = {
-        "model.latent": latent - (planes or 0),
+        "model.latent": latent - planes,
         "growth.first": size,
         **({"data.labels": names} if names else {}),
     }

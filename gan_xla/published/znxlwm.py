@@ -212,14 +212,12 @@ def _weight(state: dict[str, np.ndarray], operation: np.ufunc) -> None:
     """Multiplies or divides the halves of conv1x1 by the lengths of the classifiers' weights, where all are there."""
     for judge in JUDGES:
         key, owns = f"{judge}.conv1x1.weight", [f"{judge}.{pooled}.weight_orig" for pooled, _ in POOLED]
-        if not {key, *owns} <= state.keys() or state[key].ndim != 4:
-            continue
-        lengths = [np.linalg.norm(state[own].astype(np.float64)) for own in owns]
-        if not min(lengths) > 0:
-            continue  # maps that see nothing weigh nothing
-        halves = np.split(state[key].astype(np.float64), 2, axis=1) if state[key].shape[1] % 2 == 0 else []
-        if halves:
-            state[key] = np.concatenate([operation(*pair) for pair in zip(halves, lengths)], 1).astype(np.float32)
+        if not {key, *owns} <= state.keys() or state[key].ndim != 4 or state[key].shape[1] % 2:
+            continue  # which the shapes tell of
+        # Maps that see nothing weigh nothing.
+        lengths = [np.linalg.norm(state[own].astype(np.float64)) or 1.0 for own in owns]
+        halves = np.split(state[key].astype(np.float64), 2, axis=1)
+        state[key] = np.concatenate([operation(*pair) for pair in zip(halves, lengths)], 1).astype(np.float32)
 
 
 def write(net: Net, role: str, fields: Mapping[str, Any], size: Size) -> dict[str, np.ndarray]:
@@ -238,7 +236,7 @@ def write(net: Net, role: str, fields: Mapping[str, Any], size: Size) -> dict[st
             matrix = found[key].reshape(len(found[key]), -1)
             u = found.setdefault(key.replace("weight_orig", "weight_u"), np.ones(1, np.float32))
             v = matrix.T @ u
-            found[key.replace("weight_orig", "weight_v")] = v / np.linalg.norm(v)
+            found[key.replace("weight_orig", "weight_v")] = v / max(np.linalg.norm(v), 1e-12)
     return found
 
 

@@ -52,6 +52,13 @@ NETWORKS = {
 }
 
 
+def at_once() -> int:
+    """How many images are described at once: on a CPU so few that what layers give stays in the caches."""
+    if jax.default_backend() != "cpu":
+        return CHUNK
+    return min(CHUNK, 1 << (FEW * (os.cpu_count() or 1) - 1).bit_length())
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _run(network: nn.Module, taps: tuple[str, ...], variables: Tree, images: Array) -> dict[str, Array]:
     # By default accelerators round factors to fewer bits; a metric should not depend on the machine.
@@ -86,7 +93,7 @@ class Features:
     prepare: Callable[[np.ndarray], np.ndarray] | None = None
     protocol: str = ""
     unit: bool = False
-    chunk: int = dataclasses.field(default_factory=lambda: at_once())
+    chunk: int = dataclasses.field(default_factory=at_once)
 
     @property
     def classes(self) -> bool:
@@ -158,13 +165,6 @@ def as_rgb(images: np.ndarray) -> np.ndarray:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(f"expected uint8 images [n, h, w, 1 or 3], got {images.dtype} {list(images.shape)}")
     return np.broadcast_to(images, (*images.shape[:-1], 3))
-
-
-def at_once() -> int:
-    """How many images are described at once: on a CPU so few that what layers give stays in the caches."""
-    if jax.default_backend() != "cpu":
-        return CHUNK
-    return min(CHUNK, 1 << (FEW * (os.cpu_count() or 1) - 1).bit_length())
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[tuple[np.ndarray, int]]:
