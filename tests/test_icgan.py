@@ -41,8 +41,9 @@ def _same(one, other):
 
 
 def test_each_half_moves_its_own_networks_alone_bit_for_bit():
-    """Statistics too; moments of the first half would move G and D in the second."""
+    """Statistics and averages too; moments of the first half would move G and D in the second."""
     config = _config()
+    config.optimizer.gen.ema_decay = 0.9
     gan, optimizer = gans.build(config), optimizers(config.optimizer, 4)
     first, second = gan.phases
     assert (first.start, second.start, second.resets) == (0, 2, True)
@@ -54,9 +55,10 @@ def test_each_half_moves_its_own_networks_alone_bit_for_bit():
         halves.append(state)
     begin, middle, end = halves
     for name in ("E_z", "E_y"):
-        _same(*((x.gen.params[name], x.gen.stats[name]) for x in (begin, middle)))
+        _same(*((x.gen.params[name], x.gen.stats[name], x.gen.ema.params[name]) for x in (begin, middle)))
         assert (middle.gen.params[name]["Conv_0"]["kernel"] != end.gen.params[name]["Conv_0"]["kernel"]).any()
     _same(*((x.gen.params["G"], x.gen.stats["G"], x.disc.params, x.disc.stats) for x in (middle, end)))
+    _same(*((x.gen.ema.params["G"], x.gen.ema.stats["G"]) for x in (middle, end)))
     assert (begin.disc.params["Conv_0"]["kernel"] != middle.disc.params["Conv_0"]["kernel"]).any()
     assert {"loss/E_z", "loss/E_y"} < logs.keys() and logs["skipped_updates"] == 0
 

@@ -38,7 +38,7 @@ def _check_decay(optimizer: ml_collections.ConfigDict) -> None:
         decay = (optimizer[side[:-1]] if side else optimizer).weight_decay
         if decay:
             raise UserError(
-                f"optimizer.{side}weight_decay={decay} would move what stays while the encoders learn, and they while "
+                f"optimizer.{side}weight_decay={decay} would move what stays while the encoders learn, and them while "
                 "they wait; gan='icgan' takes 0"
             )
 
