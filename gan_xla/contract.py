@@ -3,7 +3,8 @@
 Conventions, which the drivers rely on:
 
 - A **batch** holds, each with n rows, `index` (see `Ctx`) and what the data give: `x_A` and `x_B` of two domains, or
-  `x` of one; where the method has labels also `label`, of x, and `target`, another image's: vectors [n, labels.size];
+  `x` of one; where the method has labels also `label`, of x, and `target`, another image's: vectors [n, labels.size],
+  with `data.references` beside two images of that label, `x_ref` and `x_ref2`;
   with `data.paired_share` also `paired`, 1.0 where x_A and x_B of a row belong together, else 0.0.
   A method that draws pairs has two domains and no labels.
 - A **fake** is named x_ and the domains that it went through; its last letter is the domain that it belongs to, and
