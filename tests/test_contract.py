@@ -55,6 +55,7 @@ BROKEN = {
     },
     "judged names 'x_CD', which is none of x_AB, x_BA": lambda gan: {"judged": ("x_CD",)},
     "grid names 'x_CD', which is none of": lambda gan: {"grid": (("x_A", "x_CD"),)},
+    "learns names 'F', which is none of G_AB, G_BA": lambda gan: {"learns": lambda ctx: {"F": True}},
     "has neither translate nor sample": lambda gan: {"translate": None},
     "translates, but has neither directions nor labels": lambda gan: {"directions": ()},
 }

@@ -66,10 +66,12 @@ class _Guard:
         return call
 
     def _generate(self, args: tuple, result: Any) -> None:
-        _, stats, batch, *_ = args
+        params, stats, batch, ctx = args
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Mapping):
             raise self.error("generate must give ({name: fake}, statistics)")
         fakes, new_stats = result
+        if self._gan.learns:
+            self._known("learns", self._gan.learns(ctx), params)
         self._known("judged", self._gan.judged, fakes)
         if self._gan.preview is None:
             self._known("grid", (name for row in self._gan.grid for name in row), {**batch, **fakes})
