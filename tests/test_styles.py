@@ -50,6 +50,9 @@ def test_a_style_is_read_from_an_image_of_the_domain_that_is_made(model, picture
     codes = model.styles(reference=pictures, direction="AtoB")
     assert codes.shape == (3, model.style.size)
     assert (codes != model.styles(reference=pictures, direction="BtoA")).any()
+    np.testing.assert_array_equal(model.translate(pictures, reference=pictures), model.translate(pictures, style=codes))
+    one = model.translate(pictures, reference=pictures[:1])
+    np.testing.assert_array_equal(one, model.translate(pictures, style=codes[0]))
     mixed = 0.5 * codes[0] + 0.5 * codes[1]
     ends = [model.translate(pictures[:1], style=code) for code in (codes[0], mixed, codes[1])]
     assert (ends[0] != ends[1]).any() and (ends[1] != ends[2]).any()
@@ -61,6 +64,10 @@ def test_a_style_is_read_from_an_image_of_the_domain_that_is_made(model, picture
 def test_codes_of_another_shape_are_a_clear_error(model, pictures, style, message):
     with pytest.raises(UserError, match=message):
         model.translate(pictures, style=style)
+    with pytest.raises(UserError, match="reference: 2 images for 3"):
+        model.translate(pictures, reference=pictures[:2])
+    with pytest.raises(UserError, match="style and reference are both set"):
+        model.translate(pictures, style=np.zeros(8), reference=pictures)
 
 
 def _translate(run, source, output, *flags):

@@ -38,6 +38,7 @@ class OnnxModel(Model):
         statistics: str | None = None,
         dropout: bool | None = None,
         style: np.ndarray | None = None,
+        reference=None,
         seed: int = 0,
     ) -> np.ndarray:
         """As `Model.translate`, without dropout and with the method's own statistics.

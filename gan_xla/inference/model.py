@@ -123,6 +123,7 @@ class Model:
         statistics: str | None = None,
         dropout: bool | None = None,
         style: np.ndarray | None = None,
+        reference=None,
         seed: int = 0,
     ) -> np.ndarray:
         """Translates images, or points where the model was trained on points.
@@ -141,6 +142,7 @@ class Model:
             only noise it is).
           style: codes float [d] or [n, d] of `styles`, or between them, where the method has styles. Default: drawn,
             another one for each image.
+          reference: images [n, h, w, c], or one [1, h, w, c] for all, whose style to take in the place of `style`.
           seed: of dropout and styles; those of image number i of a call come from (seed, i).
 
         Returns:
@@ -158,6 +160,10 @@ class Model:
         source, made = self.ends(direction)
         target = self._target(direction, domain, len(x))
         x = self._check(x, source)
+        if reference is not None:
+            if style is not None:
+                raise UserError("style and reference are both set; set one of them")
+            style = self._referred(reference, direction, domain, len(x))
         codes = self._codes.of(style, len(x), target, seed)
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
@@ -200,6 +206,13 @@ class Model:
         _, made = self.ends(direction)
         x = self._check(np.asarray(reference), made)
         return self._codes.read(self._into(x, made), self._target(direction, domain, len(x)))
+
+    def _referred(self, reference, direction: str | None, domain, count: int) -> np.ndarray:
+        """The style of one image, or of as many as are translated."""
+        codes = self.styles(reference=reference, direction=direction, domain=domain)
+        if len(codes) not in (1, count):
+            raise UserError(f"reference: {len(codes)} images for {count}; give one for all, or one for each")
+        return codes if len(codes) == count else codes[0]
 
     def only(self, task: str | None = None) -> "Model":
         """The same model without the other task, for what has room for one, such as an exported file.
