@@ -56,7 +56,7 @@ def _made(run: Run) -> dict[str, dict[str, np.ndarray]]:
     model, gan = gan_xla.load(run.path), gans.build(run.config)
     found = {}
     for case in cases.of(gan, run.config, data.load(run.config.data), num=ROWS, most=ROWS):
-        batches = list(case.batches(model, back=False))
+        batches = list(case.batches(model))
         parts = {"made": [batch.fake for batch in batches]}
         parts |= {name: [getattr(batch, field) for batch in batches] for name, field in FIELDS.items()}
         found[case.name] = {name: np.concatenate(x) for name, x in parts.items() if x and x[0] is not None}
