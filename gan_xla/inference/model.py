@@ -14,7 +14,8 @@ from gan_xla.contract import Ctx, Gan, Habit, Styles, Tree, Values
 from gan_xla.data.dataset import of_domain
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
-from gan_xla.images import ranges, shown, sides
+from gan_xla.images import ranges
+from gan_xla.inference import checks
 from gan_xla.inference.styles import Codes
 from gan_xla.labels import LabelSpace
 
@@ -361,26 +362,9 @@ class Model:
 
     def _check(self, x: np.ndarray, source: str) -> np.ndarray:
         if self._gan.value_range is None:
-            if x.ndim != 2 or not len(x):
-                raise UserError(f"points must be [n, 2] with n of 1 or more, not {list(x.shape)}")
-            return x.astype(np.float32)
-        if x.ndim != 4 or not len(x):
-            raise UserError(f"images must be [n, h, w, c] with n of 1 or more, not {list(x.shape)}")
-        dtype, floats = self.values(source).dtype, np.issubdtype(x.dtype, np.floating)
-        if dtype == "float32" and not (floats and np.isfinite(x).all()):
-            raise UserError(f"images must be float32 of finite values, not {x.dtype} in [{x.min()}, {x.max()}]")
-        if dtype != "float32" and x.dtype != dtype and not (floats and x.min() >= 0 and x.max() <= 1):
-            raise UserError(f"images must be {dtype}, or float in [0, 1], not {x.dtype} in [{x.min()}, {x.max()}]")
-        size, multiple, channels = self.config.data.image_size, self.size_multiple, self.channels(source)
-        if x.shape[-1] != channels:
-            raise UserError(f"images of {x.shape[-1]} channels: this network takes {channels}")
-        if multiple is None and x.shape[1:3] != sides(size):
-            raise UserError(f"images of {shown(x.shape[1:3])}: this network takes {shown(size)} alone; resize them")
-        if multiple and (x.shape[1] % multiple or x.shape[2] % multiple):
-            raise UserError(
-                f"images of {x.shape[2]}x{x.shape[1]}: this network takes multiples of {multiple}; pad or resize them"
-            )
-        return x
+            return checks.points(x)
+        size, values = self.config.data.image_size, self.values(source)
+        return checks.pictures(x, values, self.channels(source), size, self.size_multiple)
 
     def _into(self, x: np.ndarray, source: str):
         if self._gan.value_range is None:
