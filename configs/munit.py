@@ -13,7 +13,9 @@ is their layer norm to the last digit; new styles for G's turn; Adam 1e-4 (0.5, 
 
 :quick: line drawings and coloured objects at 32x32, unpaired, width 16, 2 blocks, 3 convolutions to the style,
 discriminators at 2 scales of 3 layers, 3000 steps of batch 8 in which both turns share the styles, Adam 2e-4, an
-average of G.
+average of G. Expect blurred objects where the lines are, in colours that change with the style and follow a reference's
+(blue for a blue chair): L1 to the truth 33 of 255, of the nearest of four styles 26, where the drawing itself has 43;
+drawings of objects in broken lines.
 """
 
 import ml_collections
