@@ -8,7 +8,7 @@ from devices import configure
 
 from gan_xla import gans
 from gan_xla.contract import Ctx
-from gan_xla.gans.shared import autoencoders, noise
+from gan_xla.gans.shared import noise
 from gan_xla.run import settings
 from gan_xla.run.state import create, optimizers
 from gan_xla.training.step import make_step
@@ -68,9 +68,9 @@ def _drawn(gan, key, step, count):
 def _codes(gan, ctx):
     """MUNIT's styles, or what UNIT adds to its codes."""
     if gan.styles:
-        drawn = {f"s_{domain}": noise.normal(ctx, gan.styles.latent, f"s_{domain}") for domain in "AB"}
+        drawn = {f"s_{domain}": noise.normal(ctx, gan.styles.latent, name=f"s_{domain}") for domain in "AB"}
     else:
-        drawn = {name: autoencoders.normal(ctx, CODE, name) for name in ("z_A", "z_B", "z_AB", "z_BA")}
+        drawn = {name: noise.normal(ctx, *CODE, name=name) for name in ("z_A", "z_B", "z_AB", "z_BA")}
     return {name: torch.tensor(_channels_first(np.asarray(x))) for name, x in drawn.items()}
 
 

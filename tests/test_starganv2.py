@@ -129,7 +129,7 @@ class Reference:
         self.torch, self.gen, self.disc, self.config = torch, to(gen), to(disc), config
         nchw = lambda x: torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
         self.batch = {name: nchw(x) if x.ndim == 4 else torch.tensor(x) for name, x in batch.items()}
-        self.z = [torch.tensor(np.asarray(noise.normal(ctx, config.model.latent, name))) for name in ("z", "z2")]
+        self.z = [torch.tensor(np.asarray(noise.normal(ctx, config.model.latent, name=name))) for name in ("z", "z2")]
         self.by_noise, self.fades = ctx.step % 2 == 0, 1 - float(ctx.step) / config.train.steps
 
     def run(self, name):
@@ -233,7 +233,7 @@ def test_a_cycle_of_turns_equals_pytorchs_in_float64():
             batch = _batch(draws)
             root = jax.random.fold_in(jax.random.wrap_key_data(state.key), number)
             ctx = Ctx(jax.random.fold_in(root, 0), step=number, index=np.arange(2))
-            z = [torch.tensor(np.asarray(noise.normal(ctx, config.model.latent, name))) for name in ("z", "z2")]
+            z = [torch.tensor(np.asarray(noise.normal(ctx, config.model.latent, name=name))) for name in ("z", "z2")]
             tensors = [torch.tensor(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x) for x in batch.values()]
             state, logs = steps[turn](state, {name: x[None] for name, x in (batch | {"index": np.arange(2)}).items()})
             np.testing.assert_allclose(logs[f"loss/{turn.upper()}"], trainer.step(*tensors, z).item(), rtol=1e-9)

@@ -56,10 +56,10 @@ def project_files(
     model = gan_xla.load(workdir, checkpoint)
     model.drawing  # noqa: B018 (says now what a model cannot do)
     read, unread = _read(files, forms(model.config.data)[1])
+    names = _names(list(read))  # before the search, which takes long
     x, values = np.stack(list(read.values())), model.values()
     distance = _distance(x.shape)
     found = project(model, x, labels=labels, steps=steps, seed=seed, distance=distance)
-    names = _names(list(read))
     before, after = window(x, values), window(found.made, values)
     scores = _scores(before, after, measured=distance is not None)
     with images.output(output) as directory:

@@ -22,7 +22,7 @@ def _make_generate(module, cycle: bool) -> Callable:
         coder, fakes = Coder(module, gen_params, gen_stats), {}
         for a, b in autoencoders.WAYS:
             content, style = coder.content(a, batch[f"x_{a}"]), coder.style(a, batch[f"x_{a}"])
-            drawn = noise.normal(ctx, module.style, f"s_{b}")
+            drawn = noise.normal(ctx, module.style, name=f"s_{b}")
             fakes[f"x_{a}{a}"] = coder.decode(a, content, style)
             fakes[f"x_{a}{b}"] = made = coder.decode(b, content, drawn)
             fakes |= {f"c_{a}": content, f"s_{b}": drawn}
@@ -54,7 +54,7 @@ def _make_preview(module, translate: Callable, read: Callable) -> Callable:
             x, target = batch[f"x_{a}"], f"{a}to{b}"
             shown[f"again_{a}"] = translate(*net, x, f"{a}to{a}", "batch", None, read(*net, x, f"{a}to{a}"))
             for number in range(SHOWN):
-                z = noise.normal(ctx, module.style, f"z{number}")
+                z = noise.normal(ctx, module.style, name=f"z{number}")
                 z = jnp.broadcast_to(z[:1], z.shape)
                 shown[f"style{number}_{b}"] = translate(*net, x, target, "batch", None, z)
             style = read(*net, batch[f"x_{b}"], target)

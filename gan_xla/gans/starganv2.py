@@ -71,7 +71,7 @@ def _make_generate(own: _Nets, latent: int) -> Callable:
         gen, x, target = (gen_params, gen_stats), batch["x"], batch["target"]
 
         def style(z: str, reference: str) -> Array:
-            drawn = own.call("F", gen, noise.normal(ctx, latent, z), target)
+            drawn = own.call("F", gen, noise.normal(ctx, latent, name=z), target)
             return jnp.where(_by_noise(ctx), drawn, own.call("E", gen, batch[reference], target))
 
         s, other = style("z", "x_ref"), style("z2", "x_ref2")
@@ -133,7 +133,7 @@ def _make_preview(own: _Nets, latent: int, labels: LabelSpace) -> Callable:
             label = jnp.broadcast_to(labels.vector([name]), batch["label"].shape)
             first = jnp.argmax(jnp.sum(batch["label"] * label, axis=-1))
             reference = jnp.broadcast_to(x[first], x.shape)
-            styles = [noise.normal(ctx._replace(index=0 * ctx.index), latent, f"z{i}") for i in range(SHOWN)]
+            styles = [noise.normal(ctx._replace(index=0 * ctx.index), latent, name=f"z{i}") for i in range(SHOWN)]
             codes = [own.call("F", gen, z, label) for z in styles] + [own.call("E", gen, reference, label)]
             for column, code in enumerate(codes):
                 shown[f"{name}{column}"] = own.call("G", gen, x, code)

@@ -10,6 +10,7 @@ from gan_xla.contract import Array, Ctx, Gan, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import autoencoders, two_domains, views
 from gan_xla.gans.shared.autoencoders import Coder
+from gan_xla.gans.shared.noise import normal
 from gan_xla.nets import blocks
 
 
@@ -21,7 +22,7 @@ def _make_generate(module) -> Callable:
 
         def draw(domain: str, mean: Array, name: str) -> Array:
             """q(z | x) = N(mean, 1) in training; else its mean (section 3)."""
-            noise = autoencoders.normal(ctx, mean.shape[1:], name) if ctx.train else 0
+            noise = normal(ctx, *mean.shape[1:], name=name) if ctx.train else 0
             return coder.decode(domain, mean + noise)
 
         for a, b in autoencoders.WAYS:

@@ -33,7 +33,7 @@ class Codes:
         """Codes [count, size], of the noise (seed, i)."""
         ctx = Ctx(jax.random.key(seed), step=0, index=np.arange(count))
         latent = self._styles.latent if self._styles else 0
-        return self._call("draw", noise.normal(ctx, latent, "style"), target)
+        return self._call("draw", noise.normal(ctx, latent, name="style"), target)
 
     def read(self, x: jax.Array, target: str | np.ndarray) -> np.ndarray:
         """Codes [n, size] of images [n, h, w, c] in the networks' range."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from gan_xla import losses, nets
-from gan_xla.contract import Array, Ctx, Net, Pair, Tree
+from gan_xla.contract import Array, Net, Pair, Tree
 from gan_xla.gans.shared import two_domains
 from gan_xla.images import Size, sides
 
@@ -65,11 +65,6 @@ def make_init(generator: nn.Module, discriminator: nn.Module, size: Size) -> Cal
         return Pair(side("G", gen_key), side("D", disc_key))
 
     return init
-
-
-def normal(ctx: Ctx, shape: tuple[int, ...], name: str) -> Array:
-    """N(0, 1) for each sample, [n, *shape]."""
-    return jax.vmap(lambda key: jax.random.normal(key, shape))(ctx.keys(name))
 
 
 def make_gen_loss(module: nn.Module, view: Callable, terms: Callable, loss: ml_collections.FrozenConfigDict):

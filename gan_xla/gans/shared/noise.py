@@ -14,9 +14,9 @@ ROWS = 8
 GRID = (tuple(str(number) for number in range(COLUMNS)),)  # `Gan.grid` of `make_preview`
 
 
-def normal(ctx: Ctx, length: int, name: str = "z") -> Array:
-    """N(0, 1) for each sample, [n, length]."""
-    return jax.vmap(lambda key: jax.random.normal(key, (length,)))(ctx.keys(name))
+def normal(ctx: Ctx, *shape: int, name: str = "z") -> Array:
+    """N(0, 1) for each sample, [n, *shape]."""
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(ctx.keys(name))
 
 
 def make_preview(draw: Callable, length: int, labels: LabelSpace | None) -> Callable:
@@ -33,7 +33,7 @@ def make_preview(draw: Callable, length: int, labels: LabelSpace | None) -> Call
         ctx = ctx._replace(index=np.arange(len(each) if labels else ROWS))
         columns = {}
         for name in GRID[0]:
-            z = normal(ctx, length, f"z{name}")
+            z = normal(ctx, length, name=f"z{name}")
             z = jnp.broadcast_to(z[:1], z.shape) if labels else z
             columns[name] = draw(gen_params, gen_stats, z, each, ctx)
         return columns, gen_stats
