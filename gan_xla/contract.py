@@ -184,6 +184,8 @@ class Gan:
       constrain: gen_params -> gen_params, after each update of G; None where any parameters will do.
       learns: ctx -> {network of the generators: bool []}; those of which it is False stay as they are in G's update,
         averages and moments too. Networks that it does not name learn.
+      classify: (gen_params, gen_stats, disc_params, disc_stats, x) -> the labels of images as the method reads them,
+        shares of 1, [n, labels.count]; None where it does not.
       values: of the images of each domain by its letter, of others by ""; `gans.build` puts them in.
     """
 
@@ -212,6 +214,7 @@ class Gan:
     ready: Callable | None = None
     constrain: Callable | None = None
     learns: Callable | None = None
+    classify: Callable | None = None
     values: dict[str, Values] = dataclasses.field(default_factory=lambda: {"": BYTES})
 
     def values_of(self, name: str) -> Values:

@@ -82,6 +82,26 @@ FLAGS = (
         1,
     ),
     (_text, "reference", None, "translate: IMAGE[,IMAGE...] whose style to take."),
+    (
+        _real,
+        "strength",
+        1.0,
+        "translate: 0 to 1, of models with styles (from the mean style to the one asked for) or labels (from the "
+        "image's own to those asked for).",
+    ),
+    (
+        _text,
+        "mask",
+        None,
+        "translate: an image, or a directory of images of the same names, white where translations count; elsewhere "
+        "the input stays.",
+    ),
+    (
+        _bool,
+        "keep_background",
+        False,
+        "translate: the input's background stays: what is transparent, or of the plain colour around the object.",
+    ),
     (_whole, "num", 16, "sample, evaluate: number of images. evaluate: default as many as for testing.", 1),
     (
         _text,

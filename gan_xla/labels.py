@@ -128,6 +128,23 @@ class LabelSpace:
         result = (label * own * kept).at[:, column].set(value)
         return result.at[:, self.count + number].set(1) if len(self.sets) > 1 else result
 
+    def shares(self, logits: jax.Array) -> jax.Array:
+        """Logits [n, count] of a classifier as shares of 1: of a set of classes together, of other labels each."""
+        found = [
+            jax.nn.softmax(part) if self.sets[number].one_hot else jax.nn.sigmoid(part)
+            for number in range(len(self.sets))
+            for part in [logits[:, self.columns(number)]]
+        ]
+        return jnp.concatenate(found, axis=-1)
+
+    def between(self, own: np.ndarray, target: np.ndarray, share: float) -> np.ndarray:
+        """Vectors on the way from labels `own` [n, count] to the vectors `target` [n, size], in target's data set."""
+        start = target.copy()
+        start[:, : self.count] = own
+        for number in range(len(self.sets) if len(self.sets) > 1 else 0):
+            start[:, self.columns(number)] *= target[:, self.count + number, None]
+        return start + np.float32(share) * (target - start)
+
     def _number(self, name: str) -> int:
         """The number of the set that `name` belongs to."""
         if name not in self.domains:

@@ -1,6 +1,5 @@
 """`--runtime=onnx`: translation by ONNX Runtime, which on a CPU runs some generators twice as fast as XLA does."""
 
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from gan_xla.errors import UserError
 from gan_xla.export import onnx
 from gan_xla.inference import loading
-from gan_xla.inference.model import CHUNK, Model
+from gan_xla.inference.model import Model
 
 
 class OnnxModel(Model):
@@ -29,39 +28,25 @@ class OnnxModel(Model):
         made._library, made._sessions = _library(), {}
         return made
 
-    def translate(
-        self,
-        images,
-        direction: str | None = None,
-        *,
-        domain: str | Sequence[str] | np.ndarray | None = None,
-        statistics: str | None = None,
-        dropout: bool | None = None,
-        style: np.ndarray | None = None,
-        reference=None,
-        seed: int = 0,
-    ) -> np.ndarray:
-        """As `Model.translate`, without dropout and with the method's own statistics.
+    def _manner(self, statistics: str | None, dropout: bool | None) -> tuple[str, bool]:
+        """As `Model.translate` would have them, if exports do.
 
         Raises:
-          UserError: as there, or others are asked for.
+          UserError: other statistics than the method's own, or dropout.
         """
         if statistics not in (None, self.habit.statistics):
             raise UserError(f"--runtime=onnx --statistics={statistics}: has {self.habit.statistics} alone")
-        if self.habit.dropout if dropout is None else dropout:
+        statistics, dropout = super()._manner(statistics, dropout)
+        if dropout:
             raise UserError("--runtime=onnx: has no dropout; add --nodropout, or leave --runtime out")
-        x = np.asarray(images)
-        source, _ = self.ends(direction)
-        target = self._target(direction, domain, len(x))
-        x = self._bytes(self._check(x, source), source)
-        session = self._session(target if isinstance(target, str) else None)
-        parts = []
-        for start in range(0, len(x), CHUNK):
-            rows = slice(start, start + CHUNK)
-            feeds: dict[str, Any] = {"image": x[rows]} if x.ndim == 4 else {"points": x[rows]}
-            feeds |= {} if isinstance(target, str) else {"label": np.ascontiguousarray(target[rows])}
-            parts.append(session.run(None, feeds)[0])
-        return np.concatenate(parts)
+        return statistics, False
+
+    def _pass(self, x: np.ndarray, ends: tuple[str, str], target, statistics: str, keys, *codes) -> np.ndarray:
+        x = self._bytes(x, ends[0])
+        feeds: dict[str, Any] = {"image": x} if x.ndim == 4 else {"points": x}
+        feeds |= {} if isinstance(target, str) else {"label": np.ascontiguousarray(target)}
+        (made,) = self._session(target if isinstance(target, str) else None).run(None, feeds)
+        return made
 
     def _session(self, direction: str | None):
         if direction not in self._sessions:

@@ -155,6 +155,9 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         z, _ = own.encode("E_z", params, stats, x, statistics)
         return own.draw(params, stats, z, target, statistics)
 
+    def classify(params, stats, disc_params, disc_stats, x):
+        return own.encode("E_y", params, stats, x, "running")[0][:, : labels.count]
+
     return dataclasses.replace(
         base,
         init=_make_init(base, own, (*sides(config.data.image_size), config.data.channels)),
@@ -163,6 +166,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         gen_loss=gen_loss,
         sample=sample,
         translate=translate,
+        classify=classify,
         grid=(("x", "again"), labels.domains),
         preview=_make_preview(base, own),
         phases=_phases(config.train),

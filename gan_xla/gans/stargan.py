@@ -92,6 +92,9 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
     def translate(gen_params, gen_stats, x, target, statistics="running", keys=None):
         return nets.apply(generator, (gen_params, gen_stats), _beside_label(x, target), statistics, keys)[0]
 
+    def classify(gen_params, gen_stats, disc_params, disc_stats, x):
+        return labels.shares(nets.apply(discriminator, (disc_params, disc_stats), x, "batch")[0][1])
+
     def generate(gen_params, gen_stats, batch, ctx):
         x, label = batch["x"], batch["label"]
         fake = translate(gen_params, gen_stats, x, batch["target"])
@@ -110,6 +113,7 @@ def build(config: ml_collections.ConfigDict, *, axis_name: str | None = None) ->
         disc_loss=disc_loss,
         gen_loss=gen_loss,
         translate=translate,
+        classify=classify,
         judged=("x_fake",),
         turns=tuple(config.train.turns),
         grid=(("x",), labels.domains),

@@ -15,7 +15,7 @@ from gan_xla.data.dataset import of_domain
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
 from gan_xla.images import ranges
-from gan_xla.inference import checks
+from gan_xla.inference import aims, checks
 from gan_xla.inference.styles import Codes
 from gan_xla.labels import LabelSpace
 
@@ -43,7 +43,9 @@ class Model:
         self._translate = jax.jit(gan.translate, static_argnames=static) if gan.translate else None
         self.phase = gan.phase(step, early)
         now = Ctx(key=None, step=step, index=None, phase=self.phase, train=False)
+        self._target = partial(aims.target, gan)
         self._codes = Codes(gan, config.gan, self._placed)
+        self._classify = jax.jit(gan.classify) if gan.classify else None
         self._draw = partial(gan.sample, ctx=now) if gan.sample else None
         self._sample = jax.jit(self._draw) if gan.sample else None
 
@@ -125,6 +127,7 @@ class Model:
         dropout: bool | None = None,
         style: np.ndarray | None = None,
         reference=None,
+        strength: float = 1.0,
         seed: int = 0,
     ) -> np.ndarray:
         """Translates images, or points where the model was trained on points.
@@ -144,19 +147,21 @@ class Model:
           style: codes float [d] or [n, d] of `styles`, or between them, where the method has styles. Default: drawn,
             another one for each image.
           reference: images [n, h, w, c], or one [1, h, w, c] for all, whose style to take in the place of `style`.
+          strength: 0 to 1, where the method has styles or reads labels. Styles go from the mean style of the target, at
+            0, to the one given or drawn (truncation, as StarGAN v2's code has it); labels from those that the method
+            reads from an image itself, its D (StarGAN) or E_y (IcGAN), to the target's.
           seed: of dropout and styles; those of image number i of a call come from (seed, i).
 
         Returns:
           [n, h, w, c] of the type of the domain's `values`; points float32 [n, 2].
         Raises:
-          UserError: unknown direction or domain, images that the network cannot take, or codes of another length.
+          UserError: unknown direction or domain, images that the network cannot take, codes of another length, or a
+            strength that the method does not have.
         """
         if self._translate is None:
             raise UserError(f"this {self.config.gan} model does not translate; use --mode=sample")
-        statistics = statistics or self._gan.habit.statistics
-        if statistics not in nets.STATISTICS:
-            raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
-        dropout = self._gan.habit.dropout if dropout is None else dropout
+        statistics, dropout = self._manner(statistics, dropout)
+        aims.check_strength(self._gan, self.config.gan, strength)
         x = np.asarray(images)
         source, made = self.ends(direction)
         target = self._target(direction, domain, len(x))
@@ -165,7 +170,9 @@ class Model:
             if style is not None:
                 raise UserError("style and reference are both set; set one of them")
             style = self._referred(reference, direction, domain, len(x))
-        codes = self._codes.of(style, len(x), target, seed)
+        codes = self._codes.of(style, len(x), target, seed, strength)
+        if strength < 1 and not codes:
+            target = self._weaker(x, source, target, strength)
         # Batch statistics are those of all images together, so these cannot go in chunks.
         chunk = len(x) if statistics == "batch" else min(CHUNK, len(x))
         parts = []
@@ -175,10 +182,31 @@ class Model:
             ctx = Ctx(jax.random.key(seed), step=0, index=rows)
             keys = ctx.keys("dropout") if dropout else None
             to = target if isinstance(target, str) else target[rows]
-            arrays = devices.spread(self._into(x[rows], source))
-            y = self._translate(*self._placed, arrays, to, statistics, keys, *(code[rows] for code in codes))
-            parts.append(self._out_of(y, made)[: len(x) - start])
+            y = self._pass(x[rows], (source, made), to, statistics, keys, *(code[rows] for code in codes))
+            parts.append(y[: len(x) - start])
         return np.concatenate(parts)
+
+    def _manner(self, statistics: str | None, dropout: bool | None) -> tuple[str, bool]:
+        """Statistics and dropout of `translate`."""
+        statistics = statistics or self.habit.statistics
+        if statistics not in nets.STATISTICS:
+            raise UserError(f"--statistics={statistics}: use one of {', '.join(nets.STATISTICS)}")
+        return statistics, self.habit.dropout if dropout is None else dropout
+
+    def _weaker(self, x: np.ndarray, source: str, target: np.ndarray, strength: float) -> np.ndarray:
+        """Label vectors [n, d] on the way from the images' own labels to the target."""
+        assert self._classify and self.labels  # of `aims.check_strength`
+        chunks = (slice(start, start + CHUNK) for start in range(0, len(x), CHUNK))
+        state = (*self._placed, *self.variables["disc"])
+        own = [np.asarray(self._classify(*state, self._into(x[rows], source))) for rows in chunks]
+        return self.labels.between(np.concatenate(own), target, strength)
+
+    def _pass(self, x: np.ndarray, ends: tuple[str, str], target, statistics: str, keys, *codes) -> np.ndarray:
+        """One call of the networks: images or points as they come, to images or points as they leave."""
+        assert self._translate  # of `translate`
+        source, made = ends
+        arrays = devices.spread(self._into(x, source))
+        return self._out_of(self._translate(*self._placed, arrays, target, statistics, keys, *codes), made)
 
     def styles(
         self,
@@ -258,25 +286,6 @@ class Model:
 
         return translated
 
-    def _target(self, direction: str | None, domain, count: int) -> str | np.ndarray:
-        """A direction, or label vectors [count, d]."""
-        labels = self._gan.labels
-        if labels is None:
-            if domain is not None:
-                raise UserError(f"--domain: this model has directions, {' and '.join(self.directions)}, not domains")
-            return direction or self.directions[0]
-        if direction is not None or domain is None:
-            raise UserError(f"--domain: say which of {', '.join(self.domains)} to translate to")
-        if isinstance(domain, np.ndarray):
-            vectors = np.asarray(domain, np.float32)
-            if vectors.shape not in ((labels.size,), (count, labels.size)):
-                raise UserError(
-                    f"domain: label vectors are [{labels.size}] or [{count}, {labels.size}], not {list(vectors.shape)}"
-                )
-        else:
-            vectors = labels.vector(domain.split(",") if isinstance(domain, str) else tuple(domain))
-        return np.broadcast_to(vectors, (count, labels.size))
-
     def sample(
         self, n: int | None = None, labels: Sequence[str | int] | None = None, seed: int = 0, z=None, psi: float = 1.0
     ) -> np.ndarray | dict[str, np.ndarray]:
@@ -349,16 +358,7 @@ class Model:
         Raises:
           UserError: unknown labels, or none that the model knows.
         """
-        space = self._gan.labels
-        if space is None:
-            if labels is not None:
-                raise UserError("--labels: this model was trained without labels")
-            return None
-        names = [str(name) for name in labels] if labels is not None else space.domains
-        unknown = [name for name in names if name not in space.domains]
-        if unknown or not names:
-            raise UserError(f"--labels={','.join(names)}: this model knows {', '.join(space.domains)}")
-        return np.stack([space.vector([names[i % len(names)]]) for i in range(n)])
+        return aims.vectors(self._gan.labels, labels, n)
 
     def _check(self, x: np.ndarray, source: str) -> np.ndarray:
         if self._gan.value_range is None:

@@ -7,6 +7,8 @@ from gan_xla.contract import Ctx, Gan, Tree
 from gan_xla.errors import UserError
 from gan_xla.gans.shared import noise
 
+MANY = 1024  # codes that a mean is taken of
+
 
 class Codes:
     """The codes of a method that makes many translations of an image; of others all but `of` raise UserError.
@@ -39,17 +41,36 @@ class Codes:
         """Codes [n, size] of images [n, h, w, c] in the networks' range."""
         return self._call("read", x, target)
 
-    def of(self, style: np.ndarray | None, count: int, target: str | np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    def mean(self, target: str | np.ndarray) -> np.ndarray:
+        """The mean code [size], or [n, size] of label vectors [n, d], of many that are drawn."""
+        if isinstance(target, str):
+            return self.draw(MANY, target, 0).mean(axis=0)
+        kinds, rows = np.unique(target, axis=0, return_inverse=True)
+        return np.stack([self.draw(MANY, np.repeat(kind[None], MANY, axis=0), 0).mean(axis=0) for kind in kinds])[rows]
+
+    def of(
+        self, style: np.ndarray | None, count: int, target: str | np.ndarray, seed: int, strength: float = 1.0
+    ) -> tuple[np.ndarray, ...]:
         """What `Gan.translate` takes besides: codes [count, size], as given or drawn; nothing without styles.
+
+        `strength` below 1 brings them nearer to the mean.
 
         Raises:
           UserError: codes of another shape, or of a method without styles.
         """
+        codes = self._whole(style, count, target, seed)
+        if strength == 1 or codes is None:
+            return () if codes is None else (codes,)
+        mean = self.mean(target)
+        return (mean + np.float32(strength) * (codes - mean),)
+
+    def _whole(self, style: np.ndarray | None, count: int, target: str | np.ndarray, seed: int) -> np.ndarray | None:
+        """Codes [count, size] at full strength; None without styles."""
         if style is None:
-            return (self.draw(count, target, seed),) if self._styles else ()
+            return self.draw(count, target, seed) if self._styles else None
         size = self._styles.size if self._styles else 0
         codes = np.asarray(style, np.float32)
         if codes.shape not in ((size,), (count, size)) or not size:
             takes = f"codes are [{size}] or [{count}, {size}]" if size else "this model takes none"
             raise UserError(f"style: {takes}, not {list(codes.shape)}")
-        return (np.broadcast_to(codes, (count, size)),)
+        return np.broadcast_to(codes, (count, size))
