@@ -33,8 +33,9 @@ FLAGS = (
         _text,
         "input",
         None,
-        "translate: an image file or a directory of images. evaluate: a directory of images for the first direction, "
-        "with testA/ testB/, or with a directory for each label, in place of the test images. import: FILE[,FILE...].",
+        "translate: an image file, a directory of images, or a video. evaluate: a directory of images for the first "
+        "direction, with testA/ testB/, or with a directory for each label, in place of the test images. "
+        "import: FILE[,FILE...].",
     ),
     (
         _text,
@@ -49,6 +50,7 @@ FLAGS = (
         _text,
         "format",
         None,
+        "translate: mp4, to take a directory of images as a video's frames. sample --interpolate: mp4, gif or webp. "
         "export: stablehlo, onnx, savedmodel, torch, safetensors or web. import: auto "
         "(default; by structure or names), junyanz, sktbrain or yunjey.",
     ),
@@ -122,6 +124,8 @@ FLAGS = (
     ),
     (_text, "blind", None, "report: RUN[,RUN...][,real]; asks which is more real, --num times."),
     (_text, "answers", None, "report: FILE[,FILE...] that such a page saved, to count picks and agreement."),
+    (_real, "rate", 25.0, "sample, translate: frames a second of a video of images."),
+    (_real, "smooth", 0.0, "translate: 0 to below 1, share of the frame before where a video is still; less flicker."),
     (_text, "checkpoint", "last", "last, or the step of a checkpoint. evaluate: or all."),
     (_bool, "per_image", False, "evaluate: write the scores of every image to per_image-STEP.csv in the run, too."),
     (_text, "metrics", None, "evaluate: NAME[,NAME...]. Default: all that fit the run."),

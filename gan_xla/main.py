@@ -8,6 +8,9 @@ Translate images with a trained run:
   python -m gan_xla.main --mode=translate --workdir=runs/discogan-quick --input=photos --output=out
 Draw images with a run of a method that makes them from noise:
   python -m gan_xla.main --mode=sample --workdir=runs/cgan --num=16 --labels=3,7 --output=out
+Translate a video; make one of the way between images:
+  python -m gan_xla.main --mode=translate --workdir=runs/cyclegan --input=clip.mp4 --output=out --smooth=0.5
+  python -m gan_xla.main --mode=sample --workdir=runs/pggan --num=4 --interpolate=50 --format=mp4 --output=out
 Find the noise that a run would draw real images from, for sample --z:
   python -m gan_xla.main --mode=project --workdir=runs/pggan --input=photos --output=projected
 Measure a trained run of any method on the test images of its data:
@@ -87,6 +90,8 @@ def _sample(values: FlagValues, spec: str | None) -> None:
         interpolate=values.interpolate,
         z=values.z,
         psi=values.psi,
+        format=values.format,
+        rate=values.rate,
         overwrite=values.overwrite,
     )
 
@@ -100,13 +105,23 @@ def _share(values: FlagValues) -> tuple[int, int]:
 
 
 def _translate(values: FlagValues, spec: str | None) -> None:
+    from gan_xla.inference import films
     from gan_xla.inference.translate import translate
+    from gan_xla.inference.video import translate_video
 
     _require(values, "input", "output")
-    load = None
+    load, share = None, _share(values)
     if values.runtime == "onnx":
         from gan_xla.export.runtime import load
-    translate(
+    options = {"skip_existing": values.skip_existing, "share": share}
+    video = bool(values.format) or films.is_video(values.input)
+    if video:
+        if values.format not in (None, "mp4"):
+            raise UserError(f"--format={values.format}: a translated video is mp4; leave it out, but for a directory")
+        if values.skip_existing or share != (0, 1):
+            raise UserError("--skip_existing, --num_processes: go by image files; leave them out for a video")
+        options = {"rate": values.rate, "smooth": values.smooth}
+    (translate_video if video else translate)(
         _workdir(values, spec),
         values.input,
         values.output,
@@ -125,10 +140,9 @@ def _translate(values: FlagValues, spec: str | None) -> None:
         strength=values.strength,
         mask=values.mask,
         keep_background=values.keep_background,
-        skip_existing=values.skip_existing,
-        share=_share(values),
         load=load,
         seed=values.seed,
+        **options,
     )
 
 

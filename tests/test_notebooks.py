@@ -4,9 +4,14 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from devices import configure
+from PIL import Image
 from test_inference import _save
+
+import gan_xla
+from gan_xla import images
 
 pytestmark = pytest.mark.slow
 
@@ -61,3 +66,30 @@ def test_evaluate_checkpoint_translates_and_measures(tmp_path):
     assert translated == "{'AtoB': ((6, 16, 16, 3), 'uint8')}\n"
     assert grid == bars == "<picture>"
     assert "cycle: L1 of the way back, of 255" in measured and measured.rstrip().endswith("['2']")
+
+
+def test_project_finds_images_and_walks_between_them(tmp_path):
+    run = _save(tmp_path / "run", configure("dcgan", ("dg",)))
+    (tmp_path / "photos").mkdir()
+    for number, x in enumerate(gan_xla.load(run).sample(2, seed=3)):
+        images.write(tmp_path / "photos" / f"{number}.png", x)
+    parameters = {"WORKDIR": str(run), "STEPS": 3, "WALK": 3}
+    _, _, _, scores, pictures, walk = execute("project", tmp_path, **parameters)
+    assert "mean psnr" in scores and "image,psnr" in scores
+    assert pictures == "<picture>"
+    with Image.open(tmp_path / "walk" / "walk.gif") as film:
+        assert film.n_frames > 1
+    assert "3 image(s) drawn" in walk
+
+
+def test_video_translates_a_clip_and_shows_it(tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    run = _save(tmp_path / "run", configure("cyclegan", ("dg",)))
+    writer = ffmpeg.write_frames(str(tmp_path / "clip.mp4"), (32, 32), fps=10, macro_block_size=1)
+    writer.send(None)
+    for frame in np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8):
+        writer.send(frame)
+    writer.close()
+    _, _, _, said, pictures, _ = execute("video", tmp_path, WORKDIR=str(run))
+    assert "5 frame(s) translated" in said and "with --smooth=0.5" in said
+    assert pictures == "<picture>" and (tmp_path / "translated" / "clip.mp4").is_file()

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import gan_xla
 from gan_xla import images
 from gan_xla.errors import UserError
 from gan_xla.images.ranges import window
+from gan_xla.inference import films
 from gan_xla.inference.model import Model
 
 COLUMNS = 8
@@ -43,10 +45,13 @@ def _indifferent(model: Model, z: np.ndarray, psi: float) -> bool:
     return all(np.allclose(a.astype(float), b, atol=1) for a, b in zip(one, other, strict=True))
 
 
-def _noise(model: Model, num: int, seed: int, interpolate: int) -> np.ndarray:
-    """As `_draw` takes it."""
+def _noise(model: Model, num: int, seed: int, interpolate: int, chained: bool) -> np.ndarray:
+    """As `_draw` takes it; where walks are chained, each begins where the one before ends."""
     if not interpolate:
         return model.noise(seed, np.arange(num))
+    if chained:
+        z = model.noise(seed, np.arange(num + 1))
+        return np.stack([z[:-1], z[1:]], axis=1)
     return model.noise(seed, np.arange(2 * num)).reshape(num, 2, -1)
 
 
@@ -80,6 +85,8 @@ def sample(
     interpolate: int = 0,
     z: str | None = None,
     psi: float = 1.0,
+    format: str | None = None,
+    rate: float = 25.0,
     overwrite: bool = False,
 ) -> None:
     """Draws images as files 00000.png, 00001.png, ... and all of them together as grid.png; as TIFF where PNG cannot
@@ -97,6 +104,8 @@ def sample(
       z: file of `--mode=project`, whose noise and, without `labels`, labels to take in the place of `num` and `seed`;
         walks go from each to the next.
       psi: as `Model.sample`.
+      format: "mp4", "gif" or "webp": the walks one after the other as a film, walk.mp4, in the place of the files.
+      rate: frames a second of the film.
       overwrite: whether results take the place of other files of their names.
     Raises:
       UserError: what the model cannot do, or an output that cannot be written or is there already.
@@ -106,16 +115,21 @@ def sample(
         raise UserError(f"--interpolate={interpolate}: takes 2 images a row or more")
     if not model.latent:
         raise UserError(f"this {model.config.gan} model does not sample; use --mode=translate")
+    if format and (format not in films.FORMATS or not interpolate):
+        raise UserError(f"--format={format}: use one of {', '.join(films.FORMATS)}, with --interpolate")
     known = None
     if z:
         noises, known = _kept(z, model, interpolate)
     else:
-        noises = _noise(model, num, seed, interpolate)
+        noises = _noise(model, num, seed, interpolate, bool(format))
     drawn = _draw(model, noises, labels or known, interpolate, psi)
     several = {f"_{name.removeprefix('x_')}": drawn[name] for name in model.draws} if isinstance(drawn, dict) else {}
     with images.output(output) as directory:
         for end, made in (several or {"": drawn}).items():
             values = model.values(end or "x")
+            if format:
+                _film(directory / f"walk{end}.{format}", images.visible(window(made, values)), rate, overwrite)
+                continue
             kind = images.ending("", values.dtype, made.shape[-1])
             for number, image in enumerate(made):
                 images.write(directory / f"{number:05d}{end}{kind}", image, overwrite=overwrite)
@@ -123,6 +137,12 @@ def sample(
             grid = _grid(shown, interpolate or min(COLUMNS, len(made)))
             images.write(directory / f"grid{end}.png", grid, overwrite=overwrite)
     print(f"{len(made)} image(s) drawn by {workdir}, step {model.step}, into {output}")
+
+
+def _film(path: Path, frames: np.ndarray, rate: float, overwrite: bool) -> None:
+    with films.write(path, rate, overwrite=overwrite) as add:
+        for frame in frames:
+            add(frame)
 
 
 def _grid(drawn: np.ndarray, columns: int) -> np.ndarray:
