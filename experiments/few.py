@@ -41,6 +41,7 @@ OPTIONS = {
 }
 FRONT = azimuth.FIELDS["data.azimuths"]
 SHOWN = 8
+HEART = 48  # images that D's loss is of; whole groups of PGGAN's minibatch standard deviation
 
 
 class Task(NamedTuple):
@@ -136,7 +137,7 @@ def by_heart(one: driver.Run) -> float:
     with Checkpoints(one.workdir, read_only=True) as checkpoints:
         state = checkpoints.restore(checkpoints.latest(), like)
     dataset = data.load(config.data)
-    count = min(COUNTS[0], *(len(source) for part in (dataset.train, dataset.test) for source in part))
+    count = min(HEART, *(len(source) for part in (dataset.train, dataset.test) for source in part))
     ctx = Ctx(jax.random.key(0), state.step, np.arange(count), gan.phase(int(state.step), int(state.early)))
 
     @jax.jit
