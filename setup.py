@@ -58,6 +58,8 @@ setup(
         "torch": ["safetensors>=0.4", "torch>=2.6"],
         # train.wandb
         "wandb": ["wandb>=0.20"],
+        # --mode=demo
+        "demo": ["gradio>=6.20"],
         # DICOM images and NIfTI volumes.
         "medical": ["nibabel>=5", "pydicom>=3"],
         # experiments/colab outside Colab.

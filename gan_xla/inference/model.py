@@ -101,6 +101,11 @@ class Model:
         return of_domain(self.config.data, "channels", name[-1].removesuffix("x"))
 
     @property
+    def translates(self) -> bool:
+        """Whether there is `translate`; there is `sample` where `latent` is not 0."""
+        return self._translate is not None
+
+    @property
     def value_range(self) -> tuple[float, float] | None:
         """Of the networks' images; None for points."""
         return self._gan.value_range
