@@ -43,14 +43,14 @@ def build(workdirs: Sequence[str]) -> "gradio.Blocks":
             checkpoint = gr.Dropdown(["last"], value="last", label="Checkpoint", filterable=False)
         about = gr.Markdown()
         which = [run, checkpoint]
-        with gr.Tabs():
-            with gr.Tab("Translate", visible=False) as translating:
+        with gr.Tabs() as tabs:
+            with gr.Tab("Translate", visible=False, id="translate") as translating:
                 into = _translate(gr, work, which)
-            with gr.Tab("Draw", visible=False) as drawing:
+            with gr.Tab("Draw", visible=False, id="sample") as drawing:
                 drawn = _draw(gr, work, which, "sample")
-            with gr.Tab("Walk", visible=False) as walking:
+            with gr.Tab("Walk", visible=False, id="walk") as walking:
                 walked = _draw(gr, work, which, "walk")
-        shown = [about, checkpoint, translating, *into, drawing, walking, drawn, walked]
+        shown = [about, checkpoint, tabs, translating, drawing, walking, *into, *drawn, *walked]
 
         def choose(name: Any, step: Any) -> list:
             model = work.model(name, step or "last")
@@ -85,11 +85,11 @@ def _told(gr, function: Callable) -> Callable:
 
 
 def _gallery(gr):
-    return gr.Gallery(label="Results", format="png", object_fit="contain", columns=4, height=420, interactive=False)
+    return gr.Gallery(label="Results", format="png", object_fit="contain", columns=4, height=None, interactive=False)
 
 
 def _translate(gr, work: Work, which: list) -> list:
-    """Puts up the controls of translation; those that depend on the model."""
+    """Puts up the controls of translation; those that depend on the model, the results among them."""
 
     def picture(label: str, **more):
         sources = ["upload", "clipboard", "webcam"]
@@ -109,11 +109,11 @@ def _translate(gr, work: Work, which: list) -> list:
             results = _gallery(gr)
     inputs = [*which, image, direction, domains, styles, reference, seed]
     button.click(_told(gr, work.translate), inputs, results, **_settings(api_name="translate"))
-    return [direction, domains, styles, reference, seed]
+    return [direction, domains, styles, reference, seed, results]
 
 
-def _draw(gr, work: Work, which: list, name: str):
-    """Puts up the controls of `Work.sample` or `walk`; the one of labels."""
+def _draw(gr, work: Work, which: list, name: str) -> list:
+    """Puts up the controls of `Work.sample` or `walk`; the one of labels, and the results."""
     seed = {"value": 0, "precision": 0, "minimum": 0, "maximum": SEEDS - 1}
     with gr.Row():
         with gr.Column():
@@ -127,7 +127,7 @@ def _draw(gr, work: Work, which: list, name: str):
             results = _gallery(gr)
     inputs = [*which, label, number, *seeds, psi]
     button.click(_told(gr, getattr(work, name)), inputs, results, **_settings(api_name=name))
-    return label
+    return [label, results]
 
 
 def _about(model: Model) -> str:
@@ -142,15 +142,20 @@ def _controls(gr, model: Model) -> list:
     first = next(iter(domains), None)
     into = {"choices": domains, "value": [first] if several else first, "multiselect": several}
     label = {"choices": [("each in turn", ""), *domains], "value": "", "visible": bool(domains)}
+    nothing = gr.update(value=None)  # what another run made
     return [
+        gr.update(selected="translate" if model.translates else "sample"),
         gr.update(visible=model.translates),
+        gr.update(visible=draws),
+        gr.update(visible=draws),
         gr.update(choices=directions, value=next(iter(directions), None), visible=len(directions) > 1),
         gr.update(**into, visible=model.translates and bool(domains)),
         gr.update(value=1, visible=styled),
         gr.update(value=None, visible=styled),
         gr.update(value=0, visible=styled or bool(model.habit.dropout)),
-        gr.update(visible=draws),
-        gr.update(visible=draws),
+        nothing,
         gr.update(**label),
+        nothing,
         gr.update(**label | {"choices": domains, "value": first}),
+        nothing,
     ]

@@ -51,7 +51,8 @@ def _shown(model: Model, made: np.ndarray, name: str, captions: Sequence[str]) -
 class Work:
     """The three tasks, by the names of `runs`.
 
-    Methods take what came over the network, files as paths, and raise UserError for all that cannot be done.
+    Methods take what came over the network, files as {"path": ...}, which Gradio has seen to be ones that were sent;
+    they raise UserError for all that cannot be done.
     """
 
     def __init__(self, runs: Runs):
@@ -84,11 +85,12 @@ class Work:
 
     def _read(self, model: Model, name: str, file: Any, what: str):
         """[1, *size, c] of a file, and what takes padding off again."""
-        if not isinstance(file, str):
+        place = file.get("path") if isinstance(file, dict) else None
+        if not isinstance(place, str):
             raise UserError(f"{what}: is missing; choose an image")
         form = forms(model.config.data, name[2:])[1]
         form = form._replace(max_pixels=min(form.max_pixels, MAX_PIXELS))
-        read = form.decode(file, what)
+        read = form.decode(place, what)
         return form.fitted(read)[None], lambda y: images.unfit(y, read.shape[:2], form.fit)
 
     def sample(self, run, checkpoint, label, num, seed, psi) -> Shown:
