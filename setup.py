@@ -59,7 +59,7 @@ setup(
         # train.wandb
         "wandb": ["wandb>=0.20"],
         # --mode=demo
-        "demo": ["gradio>=6.20"],
+        "demo": ["gradio>=6.31"],
         # DICOM images and NIfTI volumes.
         "medical": ["nibabel>=5", "pydicom>=3"],
         # experiments/colab outside Colab.

@@ -4,7 +4,7 @@
 
 Starts the server, with as many runs as are given (more than stay in memory, so that they come and go), and sends it
 honest calls of its API with a hostile one now and then: bombs, broken images, wrong types, paths and addresses in the
-place of files, bodies that are too large, routes of files. A hostile request is held where it is refused in one line, or
+place of files, too large bodies, routes of files. A hostile request is held where it is refused in one line, or
 with a status of 400 and above, and its answer holds nothing of a file or of a run's place. Prints a table, and what the
 server's memory and its folder of files were. Exit code 1 where a request was not held, an honest one failed, or a run
 changed. Needs the extra `demo`.

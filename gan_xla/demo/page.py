@@ -85,7 +85,7 @@ def _told(gr, function: Callable) -> Callable:
 
 
 def _gallery(gr):
-    return gr.Gallery(label="Results", format="png", object_fit="contain", columns=4, height=None, interactive=False)
+    return gr.Gallery(label="Results", format="png", object_fit="contain", columns=3, height=None, interactive=False)
 
 
 def _translate(gr, work: Work, which: list) -> list:

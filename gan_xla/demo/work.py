@@ -71,7 +71,7 @@ class Work:
         codes = self._codes(model, aim, made, count, reference, seed)
         drawn = [unfit(model.translate(x, seed=seed, style=code, **aim)[0]) for code in codes]
         target = ", ".join(domains) or direction or next(iter(model.directions), "")
-        names = [target] if len(codes) == 1 else [f"{target}, style {place + 1}" for place in range(len(codes))]
+        names = [target] if len(codes) == 1 else [f"style {place + 1}" for place in range(len(codes))]
         return _shown(model, np.stack(drawn), made, names)
 
     def _codes(self, model: Model, aim: dict, made: str, count: int, reference, seed: int) -> list[np.ndarray | None]:
