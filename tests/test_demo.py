@@ -1,6 +1,6 @@
 """`--mode=demo`: its API, what it refuses, and its page in a real browser. Needs the extra `demo`."""
 
-import io
+import http.client
 import json
 import os
 import socket
@@ -53,18 +53,21 @@ def _up(process, address):
 
 
 @pytest.fixture(scope="module")
-def address(runs):
-    """Where `--mode=demo` serves them."""
+def address(runs, tmp_path_factory):
+    """Where `--mode=demo` serves them; nothing that was sent is left behind."""
     pytest.importorskip("gradio")
-    port = _free()
+    port, folder = _free(), tmp_path_factory.mktemp("sent")
     command = [sys.executable, "-m", "gan_xla.main", "--mode=demo", f"--workdir={runs}/*", f"--port={port}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": str(folder)}, **quiet)
     try:
         _up(process, f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
+        assert list(folder.glob("gan_xla-demo-*"))
     finally:
         process.terminate()
         process.wait(30)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -188,13 +191,22 @@ def test_no_file_but_those_of_the_page_can_be_fetched(name, address, runs):
         assert str(runs).encode() not in body.replace(name.encode(), b"")
 
 
+def _declared(address, route, **headers):
+    """The status of a POST that says what would come, before anything comes."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+    connection.putrequest("POST", route)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    return connection.getresponse().status
+
+
 def test_what_is_too_large_or_of_no_known_length_is_refused(address):
-    call = f"{address}/gradio_api/queue/join"
-    said = lambda size: [("Content-Length", str(size))]  # which is refused before it comes
-    assert _status(call, b"{}", said(2**16 + 1))[0] == 413
-    assert _status(call, b"[" * 50_000)[0] == 400
-    assert _status(call, io.BytesIO(b"{}"))[0] == 411
-    assert _status(f"{address}/gradio_api/upload", b"x", said(2**25 + 2**17))[0] == 413
+    call = "/gradio_api/queue/join"
+    assert _declared(address, call, Content_Length=2**16 + 1) == 413
+    assert _declared(address, call, Transfer_Encoding="chunked") == 411
+    assert _declared(address, "/gradio_api/upload", Content_Length=2**25 + 2**17) == 413
+    assert _status(address + call, b"[" * 50_000)[0] == 400
 
 
 def test_models_are_loaded_when_they_are_asked_for_and_the_oldest_go(runs):
@@ -219,6 +231,11 @@ def test_without_gradio_one_line_says_what_to_install(runs, capsys, monkeypatch)
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["main", "--mode=demo", f"--workdir={runs}/cgan"]) == 2
     assert "pip install 'gan_xla[demo]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(address, runs, capsys):
+    assert main(["main", "--mode=demo", f"--workdir={runs}/cgan", f"--port={address.rpartition(':')[2]}"]) == 2
+    assert "--host, --port: cannot be listened on" in capsys.readouterr().err
 
 
 @pytest.mark.slow

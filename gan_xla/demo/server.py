@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gan_xla.demo.page import build, library
+from gan_xla.errors import UserError
 
 HOST = "127.0.0.1"
 FILE = 32 * 2**20  # bytes of an image
@@ -96,9 +99,13 @@ def serve(workdirs: Sequence[str], host: str | None = None, port: int | None = N
     Raises:
       UserError: no such run, no Gradio, or the port is taken.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes the files
     with tempfile.TemporaryDirectory(prefix="gan_xla-demo-") as folder:
         page, options = prepare(workdirs, folder)
-        page.launch(server_name=host or os.environ.get("GRADIO_SERVER_NAME", HOST), server_port=port, **options)
+        try:
+            page.launch(server_name=host or os.environ.get("GRADIO_SERVER_NAME", HOST), server_port=port, **options)
+        except OSError as error:
+            raise UserError(f"--host, --port: cannot be listened on ({error}); use others") from error
 
 
 def prepare(workdirs: Sequence[str], folder: str) -> tuple[Any, dict[str, Any]]:
