@@ -60,6 +60,8 @@ setup(
         "wandb": ["wandb>=0.20"],
         # --mode=translate of videos, --mode=sample --format=mp4
         "video": ["imageio-ffmpeg>=0.6"],
+        # --mode=demo
+        "demo": ["gradio>=6.31"],
         # DICOM images and NIfTI volumes.
         "medical": ["nibabel>=5", "pydicom>=3"],
         # experiments/colab outside Colab.

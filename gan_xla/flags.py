@@ -28,7 +28,9 @@ FLAGS = (
         "distributed, translate: how many processes; with --coordinator, or to share files.",
     ),
     (_whole, "process_id", None, "distributed, translate: which of them this is, from 0."),
-    (_text, "workdir", None, "The run's directory. Default: runs/<config's name>."),
+    (_text, "workdir", None, "The run's directory. Default: runs/<config's name>. demo: RUN[,RUN...], also 'runs/*'."),
+    (_text, "host", None, "demo: the address that it is open to. Default: 127.0.0.1, this machine alone."),
+    (_whole, "port", None, "demo: of the page. Default: the first free one from 7860 on.", 0, 65535),
     (
         _text,
         "input",

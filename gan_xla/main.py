@@ -25,6 +25,8 @@ Export a trained run for other runtimes (stablehlo, onnx, savedmodel, torch, saf
 Make a run of published PyTorch checkpoints, whose networks are known by their structure or names:
   python -m gan_xla.main --mode=import --input=latest_net_G_A.pth,latest_net_G_B.pth --workdir=run
   python -m gan_xla.main --mode=import --input=100000_nets_ema.ckpt --labels=cat,dog,wild --workdir=run
+Try runs on a page, or by programs through its API:
+  python -m gan_xla.main --mode=demo --workdir=runs/discogan-quick,runs/cgan
 On several machines, or several times on one: the same command with --distributed in each process.
 Any field of the config is a flag: --config.train.batch_size=32. The list of flags: --help.
 """
@@ -223,6 +225,12 @@ def _export(values: FlagValues, spec: str | None) -> None:
     )
 
 
+def _demo(values: FlagValues, spec: str | None) -> None:
+    from gan_xla.demo import serve
+
+    serve(_workdir(values, spec).split(","), values.host, values.port)
+
+
 def _import(values: FlagValues, spec: str | None) -> None:
     from gan_xla.published.importing import import_run
 
@@ -248,6 +256,7 @@ COMMANDS = {
     "report": _report,
     "export": _export,
     "import": _import,
+    "demo": _demo,
 }
 
 

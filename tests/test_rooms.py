@@ -18,7 +18,7 @@ FLOORS = (
     ("inference",),
     ("published",),
     ("evaluation",),
-    ("report", "export"),
+    ("report", "export", "demo"),
     ("training", "flags"),
     ("main",),
 )

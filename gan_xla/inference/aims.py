@@ -50,9 +50,14 @@ def vectors(space: LabelSpace | None, labels: Sequence[str | int] | None, n: int
     return np.stack([space.vector([names[i % len(names)]]) for i in range(n)])
 
 
+def graded(gan: Gan) -> bool:
+    """Whether a translation of the method can be less than whole."""
+    return gan.styles is not None or gan.classify is not None
+
+
 def check_strength(gan: Gan, name: str, strength: float) -> None:
     """Raises UserError where a translation of the method cannot be so strong."""
     if not 0 <= strength <= 1:
         raise UserError(f"--strength={strength:g}: must be between 0 and 1")
-    if strength < 1 and gan.styles is None and gan.classify is None:
+    if strength < 1 and not graded(gan):
         raise UserError(f"--strength={strength:g}: this {name} model has no labels and no styles; leave it out")

@@ -103,6 +103,16 @@ class Model:
         return of_domain(self.config.data, "channels", name[-1].removesuffix("x"))
 
     @property
+    def translates(self) -> bool:
+        """Whether there is `translate`; there is `sample` where `latent` is not 0."""
+        return self._translate is not None
+
+    @property
+    def graded(self) -> bool:
+        """Whether `translate` takes a strength below 1."""
+        return aims.graded(self._gan)
+
+    @property
     def value_range(self) -> tuple[float, float] | None:
         """Of the networks' images; None for points."""
         return self._gan.value_range
