@@ -144,6 +144,7 @@ def test_flicker_is_none_for_steady_change_and_its_size_for_alternation():
         ("clip.mp4", ["--format=gif"], "a translated video is mp4"),
         ("clip.mp4", ["--skip_existing"], "go by image files"),
         ("clip.mp4", ["--keep_background"], "neither transparent nor plain"),
+        ("mixed", ["--format=mp4", "--rate=0"], "--rate=0: must be above 0"),
         ("mixed", ["--format=mp4"], "the first frame 8x8"),
     ],
 )
@@ -175,7 +176,7 @@ def test_walks_between_images_are_films(kind, tmp_path_factory, tmp_path):
     ends = model.sample(z=model.noise(0, np.arange(3)))
     if kind == "mp4":
         film = films.read(path)
-        assert film.rate == 20 and len(list(film.frames)) == 8
+        assert film.rate == 20 and len(list(film.frames)) == 7
         return
     with Image.open(path) as film:
         found = []

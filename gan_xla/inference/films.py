@@ -95,6 +95,7 @@ def write(path: Path, rate: float, sound: Film | None = None, overwrite: bool = 
     Raises:
       UserError: the file is there already, its directory cannot be written to, or ffmpeg cannot make it.
     """
+    _check_rate(rate)
     if path.exists() and not overwrite:
         raise UserError(f"{path}: is there already; use another --output, or --overwrite to replace it")
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
@@ -107,6 +108,11 @@ def write(path: Path, rate: float, sound: Film | None = None, overwrite: bool = 
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 < rate <= 1000:
+        raise UserError(f"--rate={rate:g}: must be above 0, and at most 1000 frames a second")
 
 
 def _colours(frame: np.ndarray) -> np.ndarray:
@@ -158,6 +164,7 @@ def of_frames(directory: Path, rate: float) -> Film:
     Raises:
       UserError: there are none, one cannot be read, or they differ in size.
     """
+    _check_rate(rate)
     files = images.find(directory)
 
     def one(file: Path) -> np.ndarray:

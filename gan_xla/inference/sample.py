@@ -128,7 +128,9 @@ def sample(
         for end, made in (several or {"": drawn}).items():
             values = model.values(end or "x")
             if format:
-                _film(directory / f"walk{end}.{format}", images.visible(window(made, values)), rate, overwrite)
+                once = [row for row in range(len(made)) if row == 0 or row % interpolate]  # walks share their ends
+                frames = images.visible(window(made[once], values))
+                _film(directory / f"walk{end}.{format}", frames, rate, overwrite)
                 continue
             kind = images.ending("", values.dtype, made.shape[-1])
             for number, image in enumerate(made):

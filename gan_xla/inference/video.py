@@ -94,8 +94,6 @@ def translate_video(
     """
     if not 0 <= smooth < 1:
         raise UserError(f"--smooth={smooth:g}: must be 0 or more and below 1")
-    if not rate > 0:
-        raise UserError(f"--rate={rate:g}: must be above 0")
     if options.get("statistics") == "batch":
         raise UserError("--statistics=batch would make a frame depend on others; use running or image")
     options |= {"statistics": options.get("statistics") or "running", "dropout": options.get("dropout") or False}
