@@ -1,7 +1,6 @@
 """The runs of a demo: their names, and the models of those that are in use."""
 
 import collections
-import glob
 import os
 import threading
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import gan_xla
 from gan_xla.errors import UserError
 from gan_xla.inference.model import Model
+from gan_xla.run import settings
 
 KEEP = 3  # models in memory
 
@@ -25,8 +25,8 @@ class Runs:
     """
 
     def __init__(self, workdirs: Sequence[str], keep: int = KEEP):
-        found = list(dict.fromkeys(path for pattern in workdirs for path in _runs_of(pattern)))
-        self._paths = _named(found)
+        found = [path for pattern in workdirs for path in settings.matching(pattern, "--workdir=")]
+        self._paths = _named(list(dict.fromkeys(map(os.path.normpath, found))))
         self._keep = keep
         self._models: collections.OrderedDict[tuple, Model] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -66,15 +66,6 @@ class Runs:
         if not isinstance(name, str) or name not in self._paths:
             raise UserError(f"run: use one of {', '.join(self._paths)}")
         return self._paths[name]
-
-
-def _runs_of(pattern: str) -> list[str]:
-    """The directory of a run, or those that match a pattern with *."""
-    found = [pattern, *sorted(glob.glob(os.path.expanduser(pattern)))]
-    runs = [os.path.normpath(path) for path in dict.fromkeys(found) if (Path(path) / "config.json").is_file()]
-    if not runs:
-        raise UserError(f"--workdir={pattern}: no run there (config.json is missing); check the directory")
-    return runs
 
 
 def _named(paths: Sequence[str]) -> dict[str, Path]:

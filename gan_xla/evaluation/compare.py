@@ -5,10 +5,8 @@ runs differ, not whether the next seed would: for that, either side is several r
 spread over these tells. Images that are alike, such as views of one object, count as if they were different ones.
 """
 
-import glob
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,10 +72,7 @@ class Side(NamedTuple):
         Raises:
           UserError: there is no run.
         """
-        found = [pattern, *sorted(glob.glob(os.path.expanduser(pattern)))]
-        runs = [path for path in dict.fromkeys(found) if (epath.Path(path) / "config.json").exists()]
-        if not runs:
-            raise UserError(f"--compare: {pattern}: no run there (config.json is missing); check the directory")
+        runs = settings.matching(pattern, "--compare: ")
         seeds = [(path, number) for path in runs for number in range(settings.read(path).train.num_seeds)]
         return cls(f"{pattern} ({len(seeds)} runs)" if len(seeds) > 1 else pattern, tuple(seeds))
 

@@ -21,6 +21,7 @@ class Codes:
 
     def __init__(self, gan: Gan, name: str, placed: tuple[Tree, Tree]):
         self._styles, self._name, self._placed = gan.styles, name, placed
+        self._means: dict[str | bytes, np.ndarray] = {}
         static = () if gan.labels else ("target",)
         self._jitted = {
             what: jax.jit(getattr(gan.styles, what), static_argnames=static) for what in ("draw", "read") if gan.styles
@@ -44,9 +45,17 @@ class Codes:
     def mean(self, target: str | np.ndarray) -> np.ndarray:
         """The mean code [size], or [n, size] of label vectors [n, d], of many that are drawn."""
         if isinstance(target, str):
-            return self.draw(MANY, target, 0).mean(axis=0)
+            return self._mean(target)
         kinds, rows = np.unique(target, axis=0, return_inverse=True)
-        return np.stack([self.draw(MANY, np.repeat(kind[None], MANY, axis=0), 0).mean(axis=0) for kind in kinds])[rows]
+        return np.stack([self._mean(kind) for kind in kinds])[rows]
+
+    def _mean(self, target: str | np.ndarray) -> np.ndarray:
+        """Of a direction or of one label vector [d]; taken once, since every batch of a directory asks for it."""
+        key = target if isinstance(target, str) else target.tobytes()
+        if key not in self._means:
+            to = target if isinstance(target, str) else np.repeat(target[None], MANY, axis=0)
+            self._means[key] = self.draw(MANY, to, 0).mean(axis=0)
+        return self._means[key]
 
     def of(
         self, style: np.ndarray | None, count: int, target: str | np.ndarray, seed: int, strength: float = 1.0

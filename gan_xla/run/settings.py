@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import glob
 import json
 import math
 import operator
@@ -290,6 +291,19 @@ def write_whole(path: epath.Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text)
     temporary.replace(path)
+
+
+def matching(pattern: str, flag: str) -> list[str]:
+    """The directory of a run, or those that match a pattern with *, sorted.
+
+    Raises:
+      UserError: there is no run; the message begins with `flag`.
+    """
+    found = [pattern, *sorted(glob.glob(os.path.expanduser(pattern)))]
+    runs = [path for path in dict.fromkeys(found) if (epath.Path(path) / "config.json").exists()]
+    if not runs:
+        raise UserError(f"{flag}{pattern}: no run there (config.json is missing); check the directory")
+    return runs
 
 
 def read(workdir: epath.PathLike) -> ml_collections.ConfigDict:
