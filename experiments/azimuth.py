@@ -2,17 +2,20 @@
 
   python -m experiments.azimuth within [--scale=cpu|gpu] [--seeds=N]
   python -m experiments.azimuth across
+  python -m experiments.azimuth shape
 
 `within` translates between two groups of models of one kind (chairs, cars, faces), `across` from chairs to faces, from
 cars to faces and from chairs to cars, which have nothing but orientation in common. Views are from -75 to 75 degrees,
 as the released code takes them: over a whole turn, any turn of all objects would do as well. Trains DiscoGAN, a GAN
-with one-way reconstruction and a standard GAN on each pair, translates views of held-out models, and lets a regressor,
-trained on real views of the target's kind, read the azimuth of the result, brightened until its background is white;
-its own error on held-out real models stands beside it. A relation may be found the other way round, left for right:
+with one-way reconstruction and a standard GAN on each pair. `shape` takes the pairs of which nothing but orientation is
+left, and CycleGAN and U-GAT-IT beside DiscoGAN. Translates views of held-out models, and lets a regressor, trained on
+real views of the target's kind, read the azimuth of the result, brightened until its background is white; its own error
+on held-out real models stands beside it. A relation may be found the other way round, left for right:
 agreement is the correlation without its sign, errors are those of the way that was found. Beside it stand that of the
 median over models at each azimuth, and that of the median model: what is lost for all models, and what for some. How
-much of the shape is kept is the overlap of silhouettes, beside that of other models at the same azimuth. Run again, it
-resumes, and skips what is finished. Of several seeds the figures show the one of median agreement.
+much of the shape is kept is the overlap of silhouettes, beside that of other models at the same azimuth. KD is the
+distance of features to real views of held-out models. Run again, it resumes, and skips what is finished. Of several
+seeds the figures show the one of median agreement.
 
 Writes scores.json, scores.md, scatter.png and a picture of every pair.
 """
@@ -20,6 +23,7 @@ Writes scores.json, scores.md, scatter.png and a picture of every pair.
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,13 +31,29 @@ import gan_xla
 from experiments import driver, quality
 from experiments.common import figure, median, publish, run, table
 from gan_xla.data.sources import builtin
+from gan_xla.evaluation import features
 from gan_xla.evaluation.judges import azimuth
 from gan_xla.images.grids import sample_grid
 
-GROUPS = {
-    "within": ("chairs2chairs", "cars2cars", "faces2faces"),
-    "across": ("chairs2faces", "cars2faces", "chairs2cars"),
+
+class Group(NamedTuple):
+    """What is asked at once: pairs of kinds, and methods by name."""
+
+    pairs: tuple[str, ...]
+    methods: Mapping[str, driver.Variant] = driver.DISCOGAN
+
+
+SHAPE = {
+    "discogan": driver.DISCOGAN["discogan"],
+    "cyclegan": driver.Variant("CycleGAN", "cyclegan"),
+    "ugatit": driver.Variant("U-GAT-IT", "ugatit"),
 }
+GROUPS = {
+    "within": Group(("chairs2chairs", "cars2cars", "faces2faces")),
+    "across": Group(("chairs2faces", "cars2faces", "chairs2cars")),
+    "shape": Group(("chairs2faces", "cars2faces"), SHAPE),
+}
+METHODS = driver.DISCOGAN | SHAPE
 REACH = 75  # degrees to either side, between which objects are seen
 FIELDS = {
     "data.source": "builtin",
@@ -46,7 +66,8 @@ SMALL = {
     "model.generator.width": 16,
     "model.discriminator.width": 16,
 }
-SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
+LARGE = {"data.image_size": 64, "data.load_size": 72, "train.steps": 4000}
+SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.Scale(":quick", LARGE)}
 PERMUTATIONS = 100
 MEASURES = {
     "agreement": ("circular correlation, either way", ".2f"),
@@ -59,7 +80,11 @@ WHERE = {
     "single": ("of the median model", ".2f"),
     "scatter": ("models about the curve", ".0f"),
 }
-ABOUT = {"shape": ("silhouette's IoU with the input", ".2f"), "background": ("background, of 255", ".0f")}
+ABOUT = {
+    "shape": ("silhouette's IoU with the input", ".2f"),
+    "background": ("background, of 255", ".0f"),
+    "kd": ("KD", ".3f"),
+}
 INK = 216  # a channel below is none of the white background
 SHOWN = 8  # azimuths of a picture
 
@@ -146,7 +171,7 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
     config = next(iter(runs.values()))[0].configured()
     predictor, own = judge(pair, config, steps)
     x, true = kind(pair, views(config, "test"), "A")
-    train = views(config, "train")
+    train, real = views(config, "train"), quality.Real(views(config, "test")["x_B"], features.load())
     apart = of_others(x, true, train["x_B"], train["azimuth_B"])
     record, panels = {"regressor": own, "inputs": len(x), "others": apart, "runs": {}}, {}
     shown = spread(true)
@@ -159,11 +184,12 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
             either(true, angles)
             | where(true, angles)
             | {"chance": chance(true, angles), "shape": float(overlap(x, y).mean()), "background": float(edge.mean())}
-            for angles, (y, edge) in zip(predicted, level)
+            | {"kd": real.near(made)["kd"]}
+            for angles, (y, edge), made in zip(predicted, level, outputs)
         ]
         middle = median([result["agreement"] for result in record["runs"][method]])
         value = record["runs"][method][middle]["correlation"]
-        panels[f"{pair}\n{driver.DISCOGAN[method].title}: {value:z.2f}"] = true, predicted[middle]
+        panels[f"{pair}\n{METHODS[method].title}: {value:z.2f}"] = true, predicted[middle]
         columns[method] = outputs[middle][shown]
     return record, panels, sample_grid(columns, [list(columns)])
 
@@ -183,12 +209,13 @@ def report(pairs: Mapping[str, Mapping]) -> str:
         for method, results in record["runs"].items():
             each = ", ".join(f"{result['correlation']:z.2f}" for result in results)
             cells = [*driver.cells(results, MEASURES), each, *driver.cells(results, WHERE | ABOUT)]
-            rows.append([f"{pair}, {driver.DISCOGAN[method].title}", *cells])
+            rows.append([f"{pair}, {METHODS[method].title}", *cells])
         by_chance = [result["chance"] for results in record["runs"].values() for result in results]
         means = {name: np.mean([one[name] for one in by_chance]) for name in MEASURES}
-        rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), *[""] * 6])
+        rows.append([f"{pair}, paired at random", *driver.cells([means], MEASURES), *[""] * (1 + len(WHERE | ABOUT))])
         own = driver.cells([record["regressor"]], MEASURES)
-        rows.append([f"{pair}, real held-out and training models", *own, *[""] * 4, f"{record['others']:.2f}", "255"])
+        real = [*own, *[""] * (1 + len(WHERE)), f"{record['others']:.2f}", "255", ""]
+        rows.append([f"{pair}, real held-out and training models", *real])
     titles = [title for title, _ in (MEASURES | WHERE | ABOUT).values()]
     return table(["held-out models", *titles[: len(MEASURES)], "correlation, by seed", *titles[len(MEASURES) :]], rows)
 
@@ -214,9 +241,9 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
 
 def plan(options: Namespace) -> dict[str, dict[str, list[driver.Run]]]:
     """The runs by pair and method."""
+    group, scale = GROUPS[options.group], SCALES[options.scale]
     return {
-        pair: driver.grid(driver.DISCOGAN, SCALES[options.scale], {"data.name": pair, **FIELDS}, options, pair)
-        for pair in GROUPS[options.group]
+        pair: driver.grid(group.methods, scale, {"data.name": pair, **FIELDS}, options, pair) for pair in group.pairs
     }
 
 
@@ -235,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         panels |= own
     output = options.output.with_name(f"{options.output.name}_{options.group}")
     publish(output, {"scale": options.scale, "pairs": records}, report(records) + "\n", pictures)
-    scatter(output / "scatter.png", panels, len(driver.DISCOGAN))
+    scatter(output / "scatter.png", panels, len(GROUPS[options.group].methods))
 
 
 if __name__ == "__main__":

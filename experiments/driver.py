@@ -118,7 +118,7 @@ def parser(
     found = argparse.ArgumentParser(
         prog=f"python -m experiments.{name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    found.add_argument("--scale", choices=("cpu", "gpu"), default="cpu", help="cpu: an hour; gpu: the paper's sizes")
+    found.add_argument("--scale", choices=("cpu", "gpu"), default="cpu", help="gpu: larger images or networks")
     found.add_argument("--seeds", type=_positive, default=seeds, help="runs of each kind (default %(default)s)")
     found.add_argument("--jobs", type=_positive, help="runs at once (default: one for each core, on a GPU one)")
     found.add_argument("--workdir", type=Path, default=Path("runs") / name, help="for the runs (default %(default)s)")
@@ -271,7 +271,7 @@ def train(runs: Iterable[Run], options: argparse.Namespace) -> None:
         free.put(cores[number % len(cores)])
 
     def pin() -> None:
-        if jobs > 1 and hasattr(os, "sched_setaffinity"):
+        if options.scale == "cpu" and jobs > 1 and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {free.get()})  # of this thread, and of the processes that it starts
 
     failed = threading.Event()

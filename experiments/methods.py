@@ -58,7 +58,14 @@ ENTRIES = {
     "modern": Entry("CycleGAN of today", "cyclegan_modern"),
 }
 SMALL = ablations.FAST | {"data.image_size": 32, "data.load_size": 36}
-SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.PAPER}
+LARGE = {
+    "data.source": "folder",
+    "data.image_size": 64,
+    "data.load_size": 72,
+    "train.batch_size": 4,
+    "train.steps": 3000,
+}
+SCALES = {"cpu": driver.Scale(":quick", SMALL), "gpu": driver.Scale(":quick", LARGE)}
 MEASURES = {name: measure for name, measure in ablations.MEASURES.items() if name != "parameters"}
 COSTS = {
     "parameters": ("parameters of G, thousands", ".0f"),

@@ -13,6 +13,7 @@ from experiments.benchmarks import describing, jax_side, layers, machine, race, 
 from experiments.benchmarks.workload import Workload
 from gan_xla import gans
 from gan_xla.errors import UserError
+from gan_xla.training import work
 
 pytestmark = pytest.mark.slow
 
@@ -134,9 +135,8 @@ def test_the_operations_of_a_step_are_those_of_pytorch():
     config = workload.config()
     with FlopCounterMode(display=False) as counter:
         torch_cyclegan.trainer(config, torch_common.Setup()).step(*torch.rand(2, 1, 3, 64, 64))
-    batches = {name: x[None] for name, x in workload.batch(config, 0).items()}
-    gan, index = gans.build(config), np.arange(1, dtype=np.int32)[None]
-    count = jax_side.gflop(config, gan.phases[0], {**batches, "index": index})
+    batch = workload.batch(config, 0) | {"index": np.arange(1, dtype=np.int32)}
+    count = work.gflop(config, gans.build(config).phases[0], batch)
     assert count == pytest.approx(counter.get_total_flops() / 1e9, rel=0.05)
 
 

@@ -1,10 +1,7 @@
 """Our training step as a contestant, and the matrix product that speeds are compared with."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 from experiments.benchmarks.race import Contestant, memory_mb
@@ -12,8 +9,8 @@ from experiments.benchmarks.workload import Workload
 from gan_xla import devices, gans
 from gan_xla.contract import Gan, Phase
 from gan_xla.errors import UserError
-from gan_xla.nets import convolution
 from gan_xla.run.state import create, optimizers
+from gan_xla.training import work
 from gan_xla.training.step import make_step
 
 PRODUCT = {"cpu": 2048}  # rows and columns of the matrices, by platform
@@ -34,23 +31,6 @@ def phase_of(gan: Gan, workload: Workload) -> Phase:
 def _peak_mb(device: jax.Device) -> float:
     """Of the process on a CPU, else of the accelerator."""
     return memory_mb() if device.platform == "cpu" else device.memory_stats()["peak_bytes_in_use"] / 2**20
-
-
-def gflop(config: ml_collections.ConfigDict, phase: Phase, batches: dict[str, np.ndarray]) -> float:
-    """Billions of operations in one turn, a mean over the cycle.
-
-    As XLA counts them in the step's program before it is optimised, with plain convolutions: a multiplication and
-    an addition are two, taps in the padding are none, and what is not a convolution counts too. So it is the work
-    that there is, not the work that a faster form, `train.remat` or `train.accumulate` makes of it.
-    """
-    config = ml_collections.ConfigDict(config.to_dict())
-    config.train.update(remat=False, accumulate=1)
-    gan = gans.build(config)
-    optimizer = optimizers(config.optimizer, config.train.steps or gan.length)
-    step = make_step(gan, optimizer, gan.turns, phase=phase)
-    state = jax.eval_shape(partial(create, gan, optimizer, config.seed))
-    with convolution.plain():
-        return jax.jit(step).lower(state, batches).cost_analysis()["flops"] / len(gan.turns) / 1e9
 
 
 def make(workload: Workload) -> Contestant:
@@ -79,7 +59,7 @@ def make(workload: Workload) -> Contestant:
 
     def facts():
         peak = _peak_mb(chosen[0])  # before another program is traced
-        return {"peak_memory_mb": peak, "gflop_per_step": gflop(config, phase, stacked), **describe()}
+        return {"peak_memory_mb": peak, "gflop_per_step": work.gflop(config, phase, batch), **describe()}
 
     return Contestant({"step": play}, facts)
 

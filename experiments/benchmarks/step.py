@@ -10,7 +10,7 @@ A step is a turn: StarGAN's numbers are means over its cycle of four updates of 
   wall_s_quartiles, cpu_s_quartiles   the lower and the upper one
   compile_s                 the first call, with what it compiles; less where a compiler's cache on disk has it
   peak_memory_mb            of the side's process on a CPU, Python and compiler included; else of the accelerator
-  gflop_per_step            the work, the same for all sides: see `jax_side.gflop`
+  gflop_per_step            the work, the same for all sides: see `gan_xla.training.work`
   fraction_of_matmul_peak   gflop_per_step in wall_s_per_step, to the speed of a large matrix product in JAX in the
                             same dtype, measured in the same rounds; faster forms of convolutions can exceed 1
 

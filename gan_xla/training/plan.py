@@ -10,6 +10,7 @@ import ml_collections
 from gan_xla import devices, images
 from gan_xla.contract import Phase, Tree
 from gan_xla.run.state import create
+from gan_xla.training import work
 from gan_xla.training.loop import batches, programs
 from gan_xla.training.train import Parts, prepare
 
@@ -104,15 +105,12 @@ def play(parts: Parts, phase: Phase) -> Trial:
     return Trial(phase, seconds, held, max(plan.temp_size_in_bytes for plan in plans))
 
 
-def _operations(parts: Parts, phase: Phase) -> float:
-    """Floating point operations of the phase's largest turn, as XLA counts them before it optimises."""
-    state, batch = jax.eval_shape(lambda: _state(parts)), _batch(parts, phase)
-    like = jax.tree.map(lambda x: jax.numpy.zeros(x.shape, x.dtype), state)
-    return max(program.lower(like, batch).cost_analysis()["flops"] for program in _programs(parts, phase))
+def _gflop(parts: Parts, phase: Phase) -> float:
+    return work.gflop(parts.config, phase, {name: x[0] for name, x in _batch(parts, phase).items()})
 
 
 def _hours(parts: Parts, phase: Phase, steps: int, trial: Trial) -> float:
-    factor = 1.0 if phase == trial.phase else _operations(parts, phase) / _operations(parts, trial.phase)
+    factor = 1.0 if phase == trial.phase else _gflop(parts, phase) / _gflop(parts, trial.phase)
     return steps * trial.seconds * factor / 3600
 
 
