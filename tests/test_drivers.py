@@ -152,6 +152,17 @@ def test_azimuth_of_pairs_within_a_kind_uses_both_groups():
     assert len(azimuth.kind("chairs2cars", found, "B")[0]) == len(found["x_B"]) == 11
 
 
+@pytest.mark.parametrize("scale", azimuth.SCALES)
+@pytest.mark.parametrize("group", azimuth.GROUPS)
+def test_azimuth_knows_the_title_and_config_of_each_run(group, scale, tmp_path):
+    options = driver.parser("azimuth", "", seeds=1).parse_args([f"--scale={scale}", f"--workdir={tmp_path}"])
+    options.group = group
+    for pair, runs in azimuth.plan(options).items():
+        for method, (one,) in runs.items():
+            config = one.configured()
+            assert (config.data.name, config.data.azimuths) == (pair, (-75, 75)) and one.config == f"{method}:quick"
+
+
 def test_azimuth_of_translations_that_turn_everything_by_the_same_angle():
     true = np.tile(np.arange(0, 360, 15.0), 4)
     found = azimuth.measure(true, true + 90)
