@@ -198,7 +198,7 @@ def test_azimuth_compares_silhouettes():
 
 
 def test_azimuth_goes_from_training_to_results(tmp_path, in_process, monkeypatch):
-    monkeypatch.setitem(azimuth.GROUPS, "within", ("cars2cars",))
+    monkeypatch.setitem(azimuth.GROUPS, "within", azimuth.Group(("cars2cars",)))
     line = ["within", f"--workdir={tmp_path / 'runs'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--jobs=1"]
     assert run(azimuth.main, [*line, "--regressor_steps=2", *flags(TINY)]) == 0
     found = tmp_path / "out_within"
