@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import ml_collections
@@ -37,6 +37,13 @@ def publish(output: Path, record: Mapping, text: str, pictures: Mapping[str, np.
     for name, picture in pictures.items():
         images.write(output / name, picture)
     print(text, end="")
+
+
+def store(folder: Path, x: np.ndarray, numbers: Iterable[int] | None = None) -> None:
+    """Writes images x, uint8 [n, h, w, c], as 0000.png and so on, or by these numbers, into a directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in zip(range(len(x)) if numbers is None else numbers, x, strict=True):
+        images.write(folder / f"{number:04d}.png", image)
 
 
 @contextlib.contextmanager

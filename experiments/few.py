@@ -20,7 +20,7 @@ import numpy as np
 
 import gan_xla
 from experiments import azimuth, driver, quality
-from experiments.common import median, publish, run, table
+from experiments.common import median, publish, run, store, table
 from gan_xla import data, images
 from gan_xla.contract import Ctx
 from gan_xla.data.sources import builtin
@@ -109,10 +109,7 @@ def prepare(root: Path, task: Task, count: int) -> Path:
             chosen = np.arange(len(source))
             if split == "train":
                 chosen = np.random.default_rng(0).permutation(len(source))[:count]
-            folder = made / f"{split}{key[2:]}"
-            folder.mkdir(parents=True, exist_ok=True)
-            for number, image in zip(chosen, source.read(chosen)[key], strict=True):
-                images.write(folder / f"{number:04d}.png", image)
+            store(made / f"{split}{key[2:]}", source.read(chosen)[key], chosen)
     return made
 
 

@@ -15,8 +15,7 @@ import numpy as np
 
 import gan_xla
 from experiments import driver, quality
-from experiments.common import median, publish, run, table
-from gan_xla import images
+from experiments.common import median, publish, run, store, table
 from gan_xla.data.sources import builtin
 from gan_xla.evaluation import features
 from gan_xla.images.grids import sample_grid
@@ -45,10 +44,8 @@ def prepare(data: Path, few: int) -> Path:
         found = builtin.views(PAIR, split, 64)
         for domain in "AB":
             x = found[f"x_{domain}"]
-            chosen = np.sort(draws.permutation(len(x))[:few]) if split == "train" else range(len(x))
-            (made / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
-            for number in chosen:
-                images.write(made / f"{split}{domain}" / f"{number:04d}.png", x[number])
+            chosen = np.sort(draws.permutation(len(x))[:few]) if split == "train" else np.arange(len(x))
+            store(made / f"{split}{domain}", x[chosen], chosen)
     return made
 
 

@@ -20,8 +20,8 @@ import numpy as np
 
 import gan_xla
 from experiments import driver, quality
-from experiments.common import median, publish, run, table
-from gan_xla import data, images
+from experiments.common import median, publish, run, store, table
+from gan_xla import data
 from gan_xla.evaluation import features
 from gan_xla.evaluation.features import stlpips
 from gan_xla.evaluation.metrics.similarity import l1
@@ -90,9 +90,7 @@ def prepare(root: Path, task: Task) -> tuple[Path, Path]:
         for source, domain, letter in zip(sources, task.domains, "AB", strict=True):
             (key,) = source.spec
             for folder in (apart / f"{split}{letter}", classes / split / domain):
-                folder.mkdir(parents=True, exist_ok=True)
-                for number, image in enumerate(source.read(np.arange(len(source)))[key]):
-                    images.write(folder / f"{number:04d}.png", image)
+                store(folder, source.read(np.arange(len(source)))[key])
     return apart, classes
 
 
