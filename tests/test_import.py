@@ -221,6 +221,12 @@ def test_files_of_data_parallel_and_old_instance_norm_are_read_and_said(tmp_path
         assert f"{name} is in none of the files: it begins with fresh weights" in said
 
 
+def test_a_generator_of_labels_alone_has_no_strength_and_says_so(tmp_path, capsys):
+    paths = _files(tmp_path, {"200000-G.ckpt": ("G", lambda: StarGenerator(2, 1, 2))})[1]
+    assert _import(tmp_path / "run", paths, "--format=yunjey", "--labels=a,b") == 0
+    assert "fresh weights; --strength, which lets it read labels, says nothing" in capsys.readouterr().out
+
+
 def test_the_kind_of_run_follows_from_the_files(tmp_path):
     batch = _files(tmp_path, {"net.pth": ("G", lambda: UNet(2, 5))})[1]
     assert _import(tmp_path / "one", batch, "--format=junyanz") == 0

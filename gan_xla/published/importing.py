@@ -172,7 +172,9 @@ def _state(
     for letter, role, likes in zip("GD", ("generator", "discriminator"), shapes):
         for name, like in layout.split(likes, layout.single(likes, letter)).items():
             if name not in plan.networks:
-                notes.append(f"{name} ({role}) is in none of the files: it begins with fresh weights")
+                reads = "; --strength, which lets it read labels, says nothing before it is trained"
+                fresh = f"{name} ({role}) is in none of the files: it begins with fresh weights"
+                notes.append(fresh + (reads if letter == "D" and gan.classify else ""))
                 continue
             file = plan.networks[name]
             fields, size, stale = config.model[role], config.data.image_size, []
