@@ -2,6 +2,7 @@ import csv
 import gzip
 import hashlib
 import json
+import shutil
 import zipfile
 from importlib.util import find_spec
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.common import run
-from experiments.data import between, emoji, faces, furniture, icons, mnist, objects, output, render
+from experiments.data import between, emoji, faces, furniture, icons, mnist, objects, output, render, torcs
 from gan_xla import images
 from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
@@ -231,6 +232,87 @@ def library(tmp_path):
         archive.writestr("own/wedge.mtl", MATERIALS)
         archive.write(tmp_path / "blue.png", "own/blue.png")
     return tmp_path / "own.sh3f"
+
+
+CAR = """AC3Db
+MATERIAL "paint" rgb 1 1 1  amb 1 1 1  emis 0 0 0  spec 0 0 0  shi 0  trans 0
+OBJECT world
+kids 1
+OBJECT poly
+name "body"
+texture "paint.rgb" base
+texture "none.rgb" shad
+numvert 8
+-2 0.5 -1 0 0 1
+-2 0.5 1 0 0 1
+-2 2.5 1 0 0 1
+-2 2.5 -1 0 0 1
+2 0.5 -1 0 0 1
+2 0.5 1 0 0 1
+2 1 1 0 0 1
+2 1 -1 0 0 1
+numsurf 6
+SURF 0x14
+mat 0
+refs 4
+4 0.75 0.5 0 0
+5 0.75 0.5 0 0
+7 0.75 0.5 0 0
+6 0.75 0.5 0 0
+"""
+SIDES = ("0 1 2 3", "0 1 5 4", "3 2 6 7", "0 3 7 4", "1 2 6 5")
+AXLES = {"Front": 1.2, "Rear": -1.2}
+WHEEL = """<section name="{0} {1} Wheel"><attnum name="ypos" unit="m" val="{2}"/><attnum name="tire width" val="300"/>
+<attnum name="rim diameter" unit="in" val="20"/><attnum name="tire height-width ratio" val="0.5"/></section>"""
+
+
+@pytest.fixture
+def cars(tmp_path):
+    """One wedge on wheels, in TORCS's files: blue, but red in front, which is low."""
+    folder = tmp_path / "cars" / "wedge"
+    folder.mkdir(parents=True)
+    refs = ("".join(f"{point} 0.25 0.5 0 0\n" for point in side.split()) for side in SIDES)
+    text = CAR + "".join(f"SURF 0x30\nmat 0\nrefs 4\n{rows}" for rows in refs) + "kids 0\n"
+    (folder / "wedge.acc").write_text(text)
+    (folder / "wedge-lod1.acc").write_text("AC3Db\n")
+    paint = np.zeros((4, 4, 3), np.uint8)
+    paint[:, :2, 2] = paint[:, 2:, 0] = 255
+    Image.fromarray(paint).save(folder / "paint.rgb", "SGI")
+    axles = "".join(f'<section name="{a} Axle"><attnum name="xpos" val="{x}"/></section>' for a, x in AXLES.items())
+    wheels = "".join(WHEEL.format(a, side, y) for a in AXLES for side, y in (("Right", -1), ("Left", 1)))
+    (folder / "wedge.xml").write_text(f"<params>{axles}{wheels}</params>")
+    (folder / "readme.txt").write_text("Copyright © 2002-2005 Zoë, Yan\nin terms of the Free Art license.\n")
+    return folder.parent
+
+
+def test_cars_of_torcs_face_the_front_on_wheels_and_are_painted(cars):
+    (model,) = torcs.catalogue(cars)
+    assert (model.name, model.creator, model.licence) == ("wedge", "Zoë, Yan", "Free Art License")
+    mesh = torcs.load(model)
+    front, side, back = (render.view(mesh, azimuth, 64) for azimuth in (0, 90, 180))
+    assert (front[..., 0] > 150).any() and not (back[..., 0] > 150).any()
+    tall = (side[..., 3] > 0).sum(0)
+    assert tall[:32].sum() > tall[32:].sum()  # the front is to the right
+    below = side[side[..., 3].any(1)][-2]
+    assert (below[below[:, 3] > 200, :3] < 40).all() and 4 < (below[:, 3] > 0).sum() < 32  # two tyres
+
+
+def test_cars_of_torcs_stand_beside_other_models(cars, library, tmp_path, capsys):
+    pytest.importorskip("trimesh")
+    shutil.copytree(cars / "wedge", cars / "other")
+    for file in (cars / "other").glob("wedge.*"):
+        file.rename(file.with_stem("other"))
+    packages = ["--package", str(library), str(cars)]
+    assert run(objects.main, [*packages, "--list"]) == 0 and "racing cars | 2" in capsys.readouterr().out
+    flags = ["--size=32", "--azimuths=2", "--a=racing cars", "--b=bus,tower", f"--output={tmp_path / 'made'}"]
+    assert run(objects.main, [*packages, *flags]) == 0
+    assert {path.name for path in (tmp_path / "made").glob("t*A/*")} == {
+        f"torcs-{name}_{angle}.png" for name in ("wedge", "other") for angle in ("000", "180")
+    }
+    assert "| wedge | Zoë, Yan | Free Art License | wedge of TORCS |" in (tmp_path / "made" / "SOURCES.md").read_text()
+    (cars / "wedge" / "wedge.xml").write_text("<params/>")
+    with pytest.raises(UserError, match=r"wedge: cannot be read .*; leave 'torcs#wedge' out"):
+        torcs.load(torcs.catalogue(cars)[1])
 
 
 def render_all(library, path, *flags):

@@ -6,7 +6,9 @@
 
 The models are those of Debian's package sweethome3d-furniture (120 MB, CC0 and CC-BY-3.0). Debian and
 Ubuntu: `apt-get install sweethome3d-furniture`; without root `apt-get download sweethome3d-furniture`,
-`dpkg -x sweethome3d-furniture_*.deb furniture` and --package=furniture/usr/share/sweethome3d/furniture.
+`dpkg -x sweethome3d-furniture_*.deb furniture` and --package=furniture/usr/share/sweethome3d/furniture. More cars,
+17, of which 14 are under the Free Art License, are in torcs-data (330 MB): likewise, and beside the other --package
+torcs/usr/share/games/torcs/cars. They are the category "racing cars".
 
 A selection is the name of a category, a tag, a model or its id, as --list shows them, or one of the
 groups: chairs and cars are the models of the package's built-in images, trucks and buses more
@@ -22,6 +24,7 @@ extra `experiments` (trimesh).
 import argparse
 import csv
 import io
+import itertools
 import re
 import sys
 import time
@@ -32,7 +35,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.common import run, table
-from experiments.data import furniture, output, render
+from experiments.data import furniture, output, render, torcs
 from experiments.data.furniture import Model
 from experiments.data.selection import groups, held_out, select, shipped
 from gan_xla import images
@@ -40,7 +43,7 @@ from gan_xla.data.sources import builtin
 from gan_xla.errors import UserError
 
 PACKAGE = Path("/usr/share/sweethome3d/furniture")
-FREE = ("Public domain", "Creative Commons Attribution 3.0")
+FREE = ("Public domain", "Creative Commons Attribution 3.0", "Free Art License")
 
 
 def plan(domains: Mapping[str, Sequence[Model]], models: Sequence[Model]) -> list[tuple[str, Model]]:
@@ -65,9 +68,10 @@ def sources(chosen: Sequence[tuple[str, Model]], size: int, azimuths: int) -> st
     lines = [
         "# Sources",
         f"Rendered at {size}x{size} from {azimuths} azimuths by `python -m experiments.data.objects` from 3-D models",
-        "of the furniture libraries of Sweet Home 3D (https://www.sweethome3d.com). The images are adaptations: the",
-        "models were scaled, turned and rendered. Each model is by the creator and under the licence named here;",
-        "Creative Commons Attribution 3.0: https://creativecommons.org/licenses/by/3.0/.",
+        "of the furniture libraries of Sweet Home 3D (https://www.sweethome3d.com) and, where named so, of TORCS",
+        "(https://torcs.sourceforge.net). The images are adaptations: the models were scaled, turned and rendered.",
+        "Each model is by the creator and under the licence named here; Creative Commons Attribution 3.0:",
+        "https://creativecommons.org/licenses/by/3.0/; Free Art License: https://artlibre.org/licence/lal/en/.",
         "",
         "| images | model | by | licence | library |",
         "|---|---|---|---|---|",
@@ -93,9 +97,17 @@ def _path(folder: str, model: Model, angle: float) -> str:
     return f"{folder}/{_slug(model.id)}_{angle:03g}.png"
 
 
+def _models(paths: Sequence[Path]) -> list[Model]:
+    """What is in the libraries and in the directories of cars; errors as `furniture.catalogue`."""
+    cars = {path: found for path in paths if (found := torcs.catalogue(path))}
+    others = [path for path in paths if path not in cars]
+    found = [furniture.catalogue(library) for library in (furniture.libraries(others) if others else ())]
+    return list(itertools.chain(*found, *cars.values()))
+
+
 def _pictures(chosen: Sequence[tuple[str, Model]], angles: Sequence[float], size: int):
     for folder, model in chosen:
-        mesh = furniture.load(model)
+        mesh = (torcs if model.library.is_dir() else furniture).load(model)
         for angle in angles:
             yield _path(folder, model, angle), render.view(mesh, angle, size)
 
@@ -125,13 +137,15 @@ def check(models: Sequence[Model]) -> str:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m experiments.data.objects", description=__doc__.splitlines()[0])
-    parser.add_argument("--package", type=Path, nargs="+", default=[PACKAGE], help="libraries (default %(default)s)")
+    parser.add_argument(
+        "--package", type=Path, nargs="+", default=[PACKAGE], help="libraries, cars (default %(default)s)"
+    )
     parser.add_argument("--list", action="store_true", help="shows what can be selected, or what is selected")
     parser.add_argument("--check", action="store_true", help="compares with the built-in images")
     parser.add_argument("--a", metavar="SELECTION,...", help="domain A")
     parser.add_argument("--b", metavar="SELECTION,...", help="domain B")
     parser.add_argument("--categories", metavar="SELECTION,...", help="in place of --a and --b: a folder for each")
-    parser.add_argument("--any_licence", action="store_true", help="also other models than CC0 and CC-BY-3.0")
+    parser.add_argument("--any_licence", action="store_true", help="also other models than CC0, CC-BY-3.0 and Free Art")
     parser.add_argument("--azimuths", type=int, default=24, help="views of every model (default %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="side in pixels (default %(default)s)")
     parser.add_argument("--output", type=Path, help="the data set's new directory")
@@ -172,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     if not (8 <= args.size <= 512 and 1 <= args.azimuths <= 360):
         raise UserError(f"--size={args.size} must be from 8 to 512, --azimuths={args.azimuths} from 1 to 360")
-    models = [model for library in furniture.libraries(args.package) for model in furniture.catalogue(library)]
+    models = _models(args.package)
     if not args.any_licence:
         models = [model for model in models if model.licence.startswith(FREE)]
     if args.list:
