@@ -31,6 +31,13 @@ def test_the_papers_schedule_shows_600k_images_in_each_fade_and_after_it():
     assert length == levels[-1].start + 300_000
 
 
+def test_the_time_of_growing_networks_is_estimated_before_they_are_trained(tmp_path, capsys):
+    flags = ["--config.train.steps=12", f"--workdir={tmp_path / 'run'}", "--dry_run"]
+    main(["main", "--config=configs/pggan.py:tiny", *flags])
+    said = capsys.readouterr().out
+    assert "4x4 pixels" in said and " a step at " in said and "in all" in said and not (tmp_path / "run").exists()
+
+
 def test_phases_are_whole_calls_of_several_steps():
     levels, length = phases(Growth(4, 100, 30, ((4, 8),)), 8, 5)
     assert [phase.start for phase in levels] == [0, 5] and levels[1].fades_until == 5 + 15 and length == 25

@@ -106,7 +106,8 @@ def play(parts: Parts, phase: Phase) -> Trial:
 
 
 def _gflop(parts: Parts, phase: Phase) -> float:
-    return work.gflop(parts.config, phase, {name: x[0] for name, x in _batch(parts, phase).items()})
+    """Of a step on one device."""
+    return work.gflop(parts.config, phase, {name: x[0, 0] for name, x in _batch(parts, phase).items()})
 
 
 def _hours(parts: Parts, phase: Phase, steps: int, trial: Trial) -> float:
