@@ -170,8 +170,9 @@ def experiment(pair: str, runs: Mapping[str, Sequence[driver.Run]], steps: int) 
     """Record, scatter plots' (true, predicted) by title, and picture of a pair's finished runs."""
     config = next(iter(runs.values()))[0].configured()
     predictor, own = judge(pair, config, steps)
-    x, true = kind(pair, views(config, "test"), "A")
-    train, real = views(config, "train"), quality.Real(views(config, "test")["x_B"], features.load())
+    train, test = views(config, "train"), views(config, "test")
+    x, true = kind(pair, test, "A")
+    real = quality.Real(test["x_B"], features.load())
     apart = of_others(x, true, train["x_B"], train["azimuth_B"])
     record, panels = {"regressor": own, "inputs": len(x), "others": apart, "runs": {}}, {}
     shown = spread(true)
