@@ -139,9 +139,9 @@ def map_step(step: Callable, devices: Sequence[jax.Device] | None = None) -> Cal
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
-def placed(state: Tree) -> Tree:
-    """A state, equal in all processes, as the mapped step gives it, so that the step is traced once and not twice."""
-    mesh = Mesh(np.asarray(_all()), (AXIS,))
+def placed(state: Tree, devices: Sequence[jax.Device] | None = None) -> Tree:
+    """A state, equal in all processes, as the mapped step gives it, so that the step is compiled once and not twice."""
+    mesh = Mesh(np.asarray(devices or _all()), (AXIS,))
     if several():
         return multihost_utils.host_local_array_to_global_array(state, mesh, PartitionSpec())
     return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))

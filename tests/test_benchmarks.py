@@ -89,6 +89,25 @@ def test_pytorch_plays_a_cycle_of_each_method(name):
     assert set(contestant.facts()) == {"peak_memory_mb", "device", "version"}
 
 
+def test_our_step_is_compiled_in_its_first_call_alone():
+    compiled = []
+
+    def note(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(seconds)
+
+    contestant = jax_side.make(METHODS["gan"])
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        contestant.calls["step"]()
+        assert compiled
+        compiled.clear()
+        contestant.calls["step"]()
+        assert not compiled
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+
+
 def test_of_pggan_the_phase_of_the_size_is_measured():
     contestant = jax_side.make(METHODS["pggan"]._replace(dtype=None))
     contestant.calls["step"]()

@@ -45,6 +45,7 @@ def make(workload: Workload) -> Contestant:
     devices.rows(workload.batch_size, config.train.accumulate, chosen)
     optimizer = optimizers(config.optimizer, config.train.steps or gan.length)
     state = create(gan, optimizer, config.seed).replace(step=jnp.asarray(phase.start, jnp.int32))
+    state = devices.placed(state, chosen)
     batch = workload.batch(config, gan.labels.size if gan.labels else 0)
     batch["index"] = np.arange(workload.batch_size, dtype=np.int32)
     stacked = {name: np.stack([x] * len(gan.turns)) for name, x in batch.items()}

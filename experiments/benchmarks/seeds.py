@@ -31,9 +31,9 @@ def player(spec: str, seeds: int) -> tuple[Callable[[], None], int]:
     train, channels = config.train, config.data.channels
     gan = gans.build(config, axis_name=devices.AXIS)
     optimizer = optimizers(config.optimizer, train.steps)
-    state = create(gan, optimizer, config.seed, seeds)
-    step = make_step(gan, optimizer, gan.turns, devices.AXIS)
     chosen = jax.local_devices()[:1]
+    state = devices.placed(create(gan, optimizer, config.seed, seeds), chosen)
+    step = make_step(gan, optimizer, gan.turns, devices.AXIS)
     program = devices.map_step(for_seeds(step) if seeds > 1 else step, chosen)
     generator, k, n = np.random.default_rng(0), train.steps_per_call, train.batch_size
     many = (seeds,) if seeds > 1 else ()
