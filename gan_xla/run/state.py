@@ -65,6 +65,7 @@ class Optimizer(NamedTuple):
 
     Attributes:
       transform: gradient transformation of unit step size.
+      by_element: whether an update depends on the gradient of its own element alone, and on none of others.
       learning_rate: step -> step size.
       rates: factors of it for single networks, by name.
       ema_decay: of the exponential moving average of the parameters; 0 keeps none.
@@ -73,6 +74,7 @@ class Optimizer(NamedTuple):
     """
 
     transform: optax.GradientTransformation
+    by_element: bool
     learning_rate: Callable[[jax.Array], jax.Array]
     rates: Mapping[str, float]
     ema_decay: float
@@ -133,6 +135,7 @@ def _optimizer(fields: dict, steps: int) -> Optimizer:
         raise UserError(f"optimizer.gen.ema_decay={ema_decay} must be 0 (none) or below 1, such as 0.999")
     return Optimizer(
         optax.chain(clip, decay, scale[fields["name"]]()),
+        not fields["grad_clip"],
         _schedule(fields, steps),
         dict(fields.get("rates", {})),
         ema_decay,

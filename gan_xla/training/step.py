@@ -16,6 +16,7 @@ from gan_xla.nets.convolution_forms import apart
 from gan_xla.run import image_pool
 from gan_xla.run.limits import TURNS
 from gan_xla.run.state import Optimizer, Player, TrainState
+from gan_xla.training.in_parts import in_parts
 
 
 def _update(player: Player, optimizer: Optimizer, grads: Tree, stats: Tree, ctx: Ctx, gan: Gan | None) -> Player:
@@ -43,8 +44,8 @@ def _kept(learns: Mapping[str, Array | bool], new: Player, old: Player) -> Playe
     return jax.tree_util.tree_map_with_path(leaf, new, old)
 
 
-def _placed(update: Callable) -> Callable:
-    """`update(ok, player, grads, stats, step)` as each platform runs it best.
+def _placed(update: Callable, by_element: bool) -> Callable:
+    """`update(ok, player, grads, stats, step)` as each platform runs it best; `by_element`: as `in_parts` wants it.
 
     On a CPU `apart`: else the moments of the last turn are computed from the gradients of all turns, which are kept for
     it (five turns of StarGAN at 128 pixels: 3.4 GB of temporaries in place of 1.6). On a GPU with gradients that lie as
@@ -56,7 +57,8 @@ def _placed(update: Callable) -> Callable:
         rows = jax.tree.map(lambda g: with_layout_constraint(g, Layout(tuple(range(g.ndim)))), grads)
         return update(ok, player, rows, *rest)
 
-    return lambda *arrays: jax.lax.platform_dependent(*arrays, cpu=apart(update), cuda=as_stored, default=update)
+    cpu = in_parts(update) if by_element else apart(update)
+    return lambda *arrays: jax.lax.platform_dependent(*arrays, cpu=cpu, cuda=as_stored, default=update)
 
 
 def _where(ok: Array, new: Tree, old: Tree) -> Tree:
@@ -84,7 +86,8 @@ def _learn(name: str, player: Player, optimizer: Optimizer, result: _Result, ctx
         # What is not finite would poison parameters, moments and averages for good.
         return _where(ok, _update(player, optimizer, grads, stats, ctx._replace(step=step), gan), player)
 
-    new = _placed(update)(ok, player, grads, result.stats, ctx.step)
+    by_element = optimizer.by_element and not (gan and gan.constrain)
+    new = _placed(update, by_element)(ok, player, grads, result.stats, ctx.step)
     return new, {**result.logs, f"grad_norm/{name}": norm}, ok
 
 
