@@ -73,7 +73,7 @@ def toned(rows: Sequence[Mapping[str, str]], every: int) -> dict[str, str]:
 
 def plan(options: Namespace, whole: Path, part: Path) -> dict[str, list[driver.Run]]:
     """Runs on the second data set alone, and joint ones of twice as many steps, of which half are on it."""
-    scale = unified.scale(options.scale, "wgan")
+    scale = unified.scale(options.scale, "stargan")
     own = {"data.labels": ("all",)} | (SMALL if options.scale == "cpu" else {})
     second = {"source": "folder", "path": str(part), "labels": ("all",)}
     further = {f"data.joint.second.{name}": value for name, value in second.items()}

@@ -1,12 +1,12 @@
-"""One StarGAN against the CycleGANs that it replaces, and WGAN-GP against the log loss (Choi et al. 2018, section 5).
+"""One StarGAN against the CycleGANs that it replaces, IcGAN, and the log loss (Choi et al. 2018, section 5).
 
   python -m experiments.unified [--scale=cpu|gpu] [--seeds=N]
 
 Trains, on emoji of three vendors, a StarGAN, one with the log loss in the place of WGAN-GP, and a CycleGAN for each of
-the three pairs, with as many updates of G each; and measures, on held-out emoji, L1 and SSIM to the true picture, and
-the share of translations that a classifier of real images reads as the vendor asked for; parameters and seconds of
-training beside them. Run again, it resumes, and skips what is finished. Writes scores.json, scores.md and
-translations.png. The emoji are made by experiments.data.emoji.
+the three pairs, with as many updates of G each, and an IcGAN by its own recipe; and measures, on held-out emoji, L1 and
+SSIM to the true picture, and the share of translations that a classifier of real images reads as the vendor asked for;
+parameters and seconds of training beside them. Run again, it resumes, and skips what is finished. Writes scores.json,
+scores.md and translations.png. The emoji are made by experiments.data.emoji.
 """
 
 import itertools
@@ -26,17 +26,18 @@ from gan_xla.data.labelled import sections
 from gan_xla.images.grids import sample_grid
 from gan_xla.inference.model import Model
 
-LOSSES = {
+WHOLE = {
     "wgan": Variant("StarGAN", "stargan"),
     "log": Variant("StarGAN with the log loss", "stargan", {"loss.adversarial": "log", "loss.lambda_gp": 0.0}),
+    "icgan": Variant("IcGAN", "icgan"),
 }
 PAIRS = {
     f"{a}-{b}": Variant(f"CycleGAN, {a} and {b}", "cyclegan", {"data.domain_a": a, "data.domain_b": b})
     for a, b in itertools.combinations(VENDORS, 2)
 }
-TITLES = {name: one.title for name, one in LOSSES.items()} | {"pairs": f"{len(PAIRS)} CycleGANs, one for each pair"}
+TITLES = {name: one.title for name, one in WHOLE.items()} | {"pairs": f"{len(PAIRS)} CycleGANs, one for each pair"}
 
-# All with what helped StarGAN on emoji: resize-convolutions, identity loss, a moving average.
+# Both with what helped StarGAN on emoji: resize-convolutions, identity loss, a moving average.
 SMALL = {
     "data.source": "folder",
     "model.generator.width": 16,
@@ -48,9 +49,12 @@ SMALL = {
 UPDATES = 2000  # of G
 STARGAN = SMALL | {"train.steps": 2 * UPDATES, "train.batch_size": 8}  # two updates of D for one of G
 CYCLEGAN = SMALL | {"train.steps": UPDATES, "train.batch_size": 4}  # of each domain
-PAPER = {
-    "wgan": {"data.source": "folder", "data.labels": ("all",), "data.exclusive": ()},
-    "pairs": {"data.source": "folder", "data.image_size": 128, "data.load_size": 143},
+SMALL_OF = {"stargan": STARGAN, "icgan": {"data.source": "folder"}, "cyclegan": CYCLEGAN}
+LABELS = {"data.labels": ("all",), "data.exclusive": ()}
+PAPER_OF = {
+    "stargan": {"data.source": "folder", **LABELS},
+    "icgan": {"data.source": "folder", **LABELS},
+    "cyclegan": {"data.source": "folder", "data.image_size": 128, "data.load_size": 143},
 }
 MEASURES = {
     "l1": ("L1 to the truth", ".1f"),
@@ -64,22 +68,24 @@ MEASURES = {
 SHOWN = 12
 
 
-def scale(name: str, kind: str) -> Scale:
-    """`kind`: "wgan" for a StarGAN, "pairs" for a CycleGAN."""
-    return Scale(":quick", STARGAN if kind == "wgan" else CYCLEGAN) if name == "cpu" else Scale("", PAPER[kind])
+def scale(name: str, config: str) -> Scale:
+    """`config`: "stargan", "icgan" or "cyclegan"."""
+    return Scale(":quick", SMALL_OF[config]) if name == "cpu" else Scale("", PAPER_OF[config])
 
 
 def plan(options: Namespace, data: Path) -> dict[str, list[list[driver.Run]]]:
     """By title's name, the runs of each seed: one of a StarGAN, of CycleGANs one for each pair."""
     fields = {"data.path": str(data)}
     whole = fields | {"data.labels": ("all",)}
-    found = driver.grid(LOSSES, scale(options.scale, "wgan"), whole, options)
-    pairs = driver.grid(PAIRS, scale(options.scale, "pairs"), fields, options)
+    found = {}
+    for name, one in WHOLE.items():
+        found |= driver.grid({name: one}, scale(options.scale, one.config), whole, options)
+    pairs = driver.grid(PAIRS, scale(options.scale, "cyclegan"), fields, options)
     return {name: [[one] for one in runs] for name, runs in found.items()} | {"pairs": list(zip(*pairs.values()))}
 
 
 def translate(models: Sequence[Model], x: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Translations by a StarGAN, or by that one of the CycleGANs which knows both domains."""
+    """Translations by one that knows all domains, or by that one of the CycleGANs which knows both domains."""
     if models[0].domains:
         return models[0].translate(x, domain=(target,))
     ends = {(one.config.data.domain_a, one.config.data.domain_b): one for one in models}
@@ -112,7 +118,7 @@ def measure(models: Sequence[Model], runs: Sequence[driver.Run], real: Mapping, 
 
 
 def experiment(options: Namespace) -> tuple[dict, np.ndarray]:
-    """Record and picture of StarGANs and CycleGANs on three vendors."""
+    """Record and picture of StarGANs, IcGANs and CycleGANs on three vendors."""
     seeds_of = plan(options, attribute.draw(options.data))
     driver.train((one for seed in zip(*seeds_of.values()) for runs in seed for one in runs), options)
     models = {name: [[gan_xla.load(one.workdir) for one in runs] for runs in seeds] for name, seeds in seeds_of.items()}

@@ -72,7 +72,7 @@ def line(tmp_path, *more):
 
 
 def test_one_stargan_is_compared_with_cyclegans_of_every_pair(tmp_path, untrained, drawn, monkeypatch):
-    monkeypatch.setattr(unified, "LOSSES", {"wgan": unified.LOSSES["wgan"]})
+    monkeypatch.setattr(unified, "WHOLE", {"wgan": unified.WHOLE["wgan"]})
     assert run(unified.main, line(tmp_path, "--classifier_steps=2")) == 0
     record = json.loads((tmp_path / "out" / "scores.json").read_text())
     (star,), (pairs,) = record["results"]["wgan"], record["results"]["pairs"]
@@ -114,7 +114,7 @@ def test_joint_training_is_compared_with_training_alone_on_the_few(tmp_path, unt
 def test_variants_are_configs(tmp_path, scale):
     options = driver.parser("unified", "", seeds=1).parse_args([f"--scale={scale}"])
     runs = unified.plan(options, Path("emoji"))
-    assert len({str(one.configured()) for (found,) in runs.values() for one in found}) == 5
+    assert len({str(one.configured()) for (found,) in runs.values() for one in found}) == 6
     (both,), (alone,) = joint.plan(options, Path("emoji"), Path("tones")).values()
     assert both.configured().train.steps == 2 * alone.configured().train.steps
     options.fields = ["config.train.steps=10"]
