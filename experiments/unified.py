@@ -50,10 +50,10 @@ UPDATES = 2000  # of G
 STARGAN = SMALL | {"train.steps": 2 * UPDATES, "train.batch_size": 8}  # two updates of D for one of G
 CYCLEGAN = SMALL | {"train.steps": UPDATES, "train.batch_size": 4}  # of each domain
 SMALL_OF = {"stargan": STARGAN, "icgan": {"data.source": "folder"}, "cyclegan": CYCLEGAN}
-LABELS = {"data.labels": ("all",), "data.exclusive": ()}
+CLASSES = {"data.source": "folder", "data.labels": ("all",), "data.exclusive": ()}
 PAPER_OF = {
-    "stargan": {"data.source": "folder", **LABELS},
-    "icgan": {"data.source": "folder", **LABELS},
+    "stargan": CLASSES,
+    "icgan": CLASSES,
     "cyclegan": {"data.source": "folder", "data.image_size": 128, "data.load_size": 143},
 }
 MEASURES = {
@@ -74,7 +74,7 @@ def scale(name: str, config: str) -> Scale:
 
 
 def plan(options: Namespace, data: Path) -> dict[str, list[list[driver.Run]]]:
-    """By title's name, the runs of each seed: one of a StarGAN, of CycleGANs one for each pair."""
+    """By title's name, the runs of each seed: one of a StarGAN or an IcGAN, of CycleGANs one for each pair."""
     fields = {"data.path": str(data)}
     whole = fields | {"data.labels": ("all",)}
     found = {}

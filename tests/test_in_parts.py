@@ -12,17 +12,21 @@ from gan_xla.run.state import Player
 from gan_xla.training import in_parts, step
 
 SHAPES = {"G": {"kernel": (2, 2, 5, 6), "bias": (6,)}, "other": {"kernel": (3, 13), "scale": ()}}
+FIELDS = dict(
+    name="adam", learning_rate=0.1, b1=0.5, b2=0.9, weight_decay=0.0, grad_clip=0.0, schedule="linear", decay_start=0.0
+)
+
+
+@pytest.fixture
+def float64():
+    with jax.enable_x64(True):
+        yield
 
 
 def _like(seed):
     leaves, tree = jax.tree.flatten(SHAPES, is_leaf=lambda x: isinstance(x, tuple))
     generator = np.random.default_rng(seed)
     return tree.unflatten([jnp.asarray(generator.normal(size=shape)) for shape in leaves])
-
-
-FIELDS = dict(
-    name="adam", learning_rate=0.1, b1=0.5, b2=0.9, weight_decay=0.0, grad_clip=0.0, schedule="linear", decay_start=0.0
-)
 
 
 def _side(**fields):
@@ -34,15 +38,10 @@ def _side(**fields):
     [{}, {"name": "sgd"}, {"weight_decay": 0.1, "rates": {"other": 0.1}}, {"ema_decay": 0.9, "warmup": 5}],
     ids=["adam", "sgd", "decay and rates", "average"],
 )
-def test_parts_are_updated_as_the_whole(fields, monkeypatch):
+def test_parts_are_updated_as_the_whole(fields, monkeypatch, float64):
     monkeypatch.setattr(in_parts, "PART", 16)
     monkeypatch.setattr(in_parts, "LARGE", 32)
     side = _side(**fields)
-    with jax.enable_x64(True):
-        _compare(side)
-
-
-def _compare(side):
     params, stats = _like(0), {"G": {"mean": jnp.ones(6)}}
     player = Player(params, stats, side.transform.init(params), Net(_like(1), stats) if side.ema_decay else None)
 

@@ -25,7 +25,7 @@ def in_parts(update: Callable) -> Callable:
     alone = apart(update)
 
     def updated(ok: Array, player: Player, grads: Tree, stats: Tree, step: Array) -> Player:
-        large = {_name(path): _parts(x.size) for path, x in _leaves(grads) if _parts(x.size) > 1}
+        large = {_name(path): count for path, x in _leaves(grads) if (count := _parts(x.size)) > 1}
         small = [_kept(tree, lambda name: name not in large) for tree in (player, grads, stats)]
         found = dict(_leaves(alone(ok, *small, step)))
         for name, count in large.items():
