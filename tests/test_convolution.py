@@ -11,6 +11,7 @@ from jax import lax
 from gan_xla.nets import convolution_forms
 from gan_xla.nets.convolution import Conv, ConvTranspose, conv, conv_transpose, plain
 from gan_xla.nets.convolution_schemes import Geometry
+from gan_xla.nets.doubling import doubled_conv
 
 # Without LLVM's optimisation these programs compile ten times faster.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -24,6 +25,12 @@ def lax_conv(x, kernel, stride, padding):
 def lax_conv_transpose(x, kernel, stride, padding, output_padding=0):
     padding = [(k - 1 - padding, k - 1 - padding + output_padding) for k in kernel.shape[:2]]
     return lax.conv_transpose(x, kernel, (stride, stride), padding)
+
+
+def lax_doubled(x, kernel, stride, padding):
+    larger = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+    around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    return lax_conv(jnp.pad(larger, around, "reflect"), kernel, stride, 0)
 
 
 # Each CPU form is chosen by shape: 16 channels and more take patches (up to 256 rows, or
@@ -47,6 +54,10 @@ CASES = {
     "k7s1p0 to 3 channels": (conv, lax_conv, (2, 9, 8, 5), (7, 7, 5, 3), (1, 0)),
     "k3s1p1 to 3 channels, rectangular kernel": (conv, lax_conv, (2, 5, 6, 5), (3, 2, 5, 3), (1, 1)),
     "k2s3p1, stride above kernel": (conv, lax_conv, (2, 9, 7, 3), (2, 2, 3, 5), (3, 1)),
+    "doubled k5s1p2": (doubled_conv, lax_doubled, (2, 4, 5, 3), (5, 5, 3, 2), (1, 2)),
+    "doubled k5s1p2 of 2x3": (doubled_conv, lax_doubled, (1, 2, 3, 2), (5, 5, 2, 3), (1, 2)),
+    "doubled k5s1p2 of 1x2": (doubled_conv, lax_doubled, (2, 1, 2, 3), (5, 5, 3, 2), (1, 2)),
+    "doubled k5s1p2 Winograd": (doubled_conv, lax_doubled, (1, 8, 9, 256), (5, 5, 256, 64), (1, 2)),
     "transposed k4s2p1 nine products": (conv_transpose, lax_conv_transpose, (5, 8, 8, 64), (4, 4, 64, 64), (2, 1)),
     "transposed k3s1p1 Winograd": (conv_transpose, lax_conv_transpose, (1, 16, 17, 256), (3, 3, 256, 256), (1, 1)),
     "transposed k4s2p1 to 3 channels": (conv_transpose, lax_conv_transpose, (2, 6, 6, 6), (4, 4, 6, 3), (2, 1)),
@@ -227,3 +238,8 @@ def test_layers_equal_pytorch_in_value_and_range_of_initialisation(transposed):
 def test_misuse_is_reported(call, error, message):
     with pytest.raises(error, match=message):
         call(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 3, 3, 5)))
+
+
+def test_a_convolution_of_enlarged_images_has_one_form():
+    with pytest.raises(ValueError, match=r"kernel \(3, 3\), stride 1, padding 1: use \(5, 5\), 1, 2"):
+        doubled_conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 2)), 1, 1)

@@ -44,7 +44,7 @@ from gan_xla.nets.convolution_schemes import Geometry, Pair
 
 Initializer = Callable[..., jax.Array]
 
-_use_plain = jax.make_user_context(default_value=False)
+use_plain = jax.make_user_context(default_value=False)  # see `plain`
 
 
 def plain():
@@ -55,7 +55,7 @@ def plain():
     only lowers (`jax.export`) does not need it: other platforms than CPU always get the
     plain form, and the CPU form is made of standard operations too.
     """
-    return _use_plain(True)
+    return use_plain(True)
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int | Pair = 1, padding: int | Pair = 0) -> jax.Array:
@@ -76,7 +76,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int | Pair = 1, padding: int |
     g = _geometry("conv", x, kernel, stride, padding)
     if any(length < 1 for length in g.output):
         raise ValueError(f"conv: a {g.kernel} kernel does not fit an image of {g.image} with padding {g.padding}")
-    if _use_plain.value:
+    if use_plain.value:
         return plain_output(x, kernel, g)
     return _bind(_output, x, kernel, g)
 
@@ -114,7 +114,7 @@ def conv_transpose(
             f"stride {small.stride}, padding {small.padding}, output_padding {extra}"
         )
     g = small._replace(image=image, mirrored=True)
-    if _use_plain.value:
+    if use_plain.value:
         padding = [(k - 1 - p, k - 1 - p + e) for k, p, e in zip(g.kernel, g.padding, extra)]
         return lax.conv_general_dilated(x, kernel, (1, 1), padding, lhs_dilation=g.stride, dimension_numbers=LAYOUT)
     return _bind(_image, x, kernel, g)
@@ -256,7 +256,7 @@ def _layer(module: nn.Module, x: jax.Array, fan_channels: int, operation: Callab
 
 
 class Conv(nn.Module):
-    """`conv` with parameters `kernel [kh, kw, in, features]` and `bias [features]`.
+    """`conv`, or an operation like it, with parameters `kernel [kh, kw, in, features]` and `bias [features]`.
 
     Both are initialised as in PyTorch, U(-b, b) with b = 1/sqrt(kh kw in), unless initialisers are given.
     """
@@ -270,10 +270,11 @@ class Conv(nn.Module):
     bias_init: Initializer | None = None
     dtype: Any = None
     param_dtype: Any = jnp.float32
+    operation: Callable[..., jax.Array] = conv
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        return _layer(self, x, x.shape[-1], conv)
+        return _layer(self, x, x.shape[-1], self.operation)
 
 
 class ConvTranspose(nn.Module):

@@ -14,6 +14,7 @@ from gan_xla.contract import Array
 from gan_xla.images import Size
 from gan_xla.nets import blocks
 from gan_xla.nets.convolution import Conv
+from gan_xla.nets.doubling import doubled_conv
 
 
 def _convolve(x: Array, width: int, kernel: int, stride: int = 1) -> Array:
@@ -100,7 +101,7 @@ class Decoder(nn.Module):
         for _ in range(self.blocks):
             x = x + norm(_convolve(nn.relu(norm(_convolve(x, width, 3))), width, 3))
         for i in range(self.layers):
-            x = _convolve(blocks.double(x), width // 2 ** (i + 1), 5)
+            x = Conv(width // 2 ** (i + 1), 5, 1, 2, operation=doubled_conv, **blocks.HE)(x)
             layer_norm = partial(DeviationNorm if self.unbiased else nn.LayerNorm, 1e-5, name=f"LayerNorm_{i}")
             # The authors' scales begin between 0 and 1.
             x = nn.relu(layer_norm(reduction_axes=(1, 2, 3), scale_init=nn.initializers.uniform(1.0))(x))

@@ -27,6 +27,7 @@ def _convolve(x: Array, width: int) -> Array:
 
 
 def _shortcut(x: Array, width: int) -> Array:
+    """One product for each pixel: the same before doubling, and of means, where pixels are fewer."""
     return x if x.shape[-1] == width else Conv(width, 1, use_bias=False, **blocks.HE)(x)
 
 
@@ -60,7 +61,7 @@ class Block(nn.Module):
         y = _active(blocks.Norm(self.norm)(x, True))
         y = resized(_convolve(y, x.shape[-1]))
         y = _convolve(_active(blocks.Norm(self.norm)(y, True)), self.width)
-        return (y + resized(_shortcut(x, self.width))) * HALF
+        return (y + _shortcut(resized(x), self.width)) * HALF
 
 
 class StyledBlock(nn.Module):
@@ -85,7 +86,7 @@ class StyledBlock(nn.Module):
 
         y = _convolve(resized(_active(norm(x))), self.width)
         y = _convolve(_active(norm(y)), self.width)
-        return (y + _shortcut(resized(x), self.width)) * HALF
+        return (y + resized(_shortcut(x, self.width))) * HALF
 
 
 class Generator(blocks.Network):
