@@ -84,38 +84,49 @@ def batches(
     """
     groups = (sources, *others)
     for sources in groups:
-        _check(sources, image_size, load_size)
-        if balance and not any(LABELLED & source.spec.keys() for source in sources):
-            raise UserError(
-                "data.balance=True shows every label equally often, but these data have none: set it to False"
-            )
+        _check(sources, image_size, load_size, balance)
     local = np.arange(batch_size, dtype=np.int64)[rows if rows is not None else slice(None)]
-    number = itertools.count()
     form, seeds = (image_size, native, augment, balance, resolution, draws), np.atleast_1d(seed).tolist()
+    number = itertools.count()
     readers = [[_readers(source, next(number), seeds, *form) for source in sources] for sources in groups]
-    if draws:
-        dtypes = {f"draw_{j}": np.dtype(np.int32) for j in range(len(groups[0]))}
-    else:
-        dtypes = {key: dtype for source in groups[0] for key, (_, dtype) in source.spec.items()}
     if pairs is not None:
         readers = [[_partly(readers[0], _readers(pairs, PAIRS, seeds, *form), paired_share)]]
-        dtypes |= {"paired": np.dtype(np.float32)}
-    dtypes = {"index": np.dtype(np.int32), **dtypes}
+    dtypes = _dtypes(groups[0], draws, pairs)
+
+    def arrays(step):
+        """Of one call."""
+        steps = np.arange(step, min(step + steps_per_call, stop), dtype=np.int64)
+        index = np.broadcast_to(local.astype(np.int32), (len(steps), len(local)))
+        number, turn = np.divmod(steps, len(readers))
+        positions = (number - origin[0])[:, None] * batch_size + origin[1] + local  # [k, n_local]
+        return [index, *_in_turn(readers, turn, positions)]
+
+    return _called(arrays, range(start, stop, steps_per_call), dtypes)
+
+
+def _dtypes(sources, draws, pairs):
+    """Of a call's arrays, by key."""
+    if draws:
+        found = {f"draw_{j}": np.dtype(np.int32) for j in range(len(sources))}
+    else:
+        found = {key: dtype for source in sources for key, (_, dtype) in source.spec.items()}
+    shown = {} if pairs is None else {"paired": np.dtype(np.float32)}
+    return {"index": np.dtype(np.int32), **found, **shown}
+
+
+def _called(function, steps, dtypes):
+    """Iterates over the arrays that `function` gives for `steps`, read ahead by tf.data, under the keys of `dtypes`."""
     failures = {}
 
     def call(step):
-        """The call's first step if it failed, else -1; then its arrays."""
+        """The step if it failed, else -1; then its arrays."""
         try:
-            steps = np.arange(step, min(step + steps_per_call, stop), dtype=np.int64)
-            index = np.broadcast_to(local.astype(np.int32), (len(steps), len(local)))
-            number, turn = np.divmod(steps, len(readers))
-            positions = (number - origin[0])[:, None] * batch_size + origin[1] + local  # [k, n_local]
-            return [np.int64(-1), index, *_in_turn(readers, turn, positions)]
+            return [np.int64(-1), *function(step)]
         except Exception as error:  # raised again in _iterate: TensorFlow would print it and keep its text only
             failures[int(step)] = error
             return [np.int64(step), *(np.zeros(0, dtype) for dtype in dtypes.values())]
 
-    dataset = tf.data.Dataset.range(start, stop, steps_per_call)
+    dataset = tf.data.Dataset.range(steps.start, steps.stop, steps.step)
     dataset = dataset.map(
         lambda step: tuple(tf.numpy_function(call, [step], [np.int64, *dtypes.values()])),
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -138,7 +149,7 @@ def _in_turn(readers, turn, positions):
     return result
 
 
-def _check(sources, image_size, load_size):
+def _check(sources, image_size, load_size, balance):
     keys = [key for source in sources for key in source.spec]
     if len(set(keys)) < len(keys):
         raise ValueError(f"two sources have a key in common: {keys}")
@@ -150,6 +161,8 @@ def _check(sources, image_size, load_size):
                 raise ValueError(f"{key}: images are {shape[:2]}, not load_size={load_size}")
             if len(shape) == 3 and image_size and any(map(operator.lt, shape, sides(image_size))):
                 raise ValueError(f"{key}: images are {shape[:2]}, smaller than image_size={image_size}")
+    if balance and not any(LABELLED & source.spec.keys() for source in sources):
+        raise UserError("data.balance=True shows every label equally often, but these data have none: set it to False")
 
 
 def _iterate(dataset, keys, failures):
