@@ -47,7 +47,7 @@ FLAGS = (
         "default: report.html in the run's directory. evaluate --compare: a JSON file, too.",
     ),
     (_bool, "skip_existing", False, "translate: leave out files whose results are there, to go on after a stop."),
-    (_bool, "overwrite", False, "translate, sample, evaluate, report: replace what is there already and differs."),
+    (_bool, "overwrite", False, "translate, sample, project, evaluate, report: replace what is there and differs."),
     (
         _text,
         "format",

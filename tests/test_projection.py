@@ -100,6 +100,19 @@ def test_the_command_writes_projections_noise_and_scores_which_sample_takes(run,
         np.testing.assert_allclose(images.read(tmp_path / f"walk/{number:05d}.png"), edited, atol=1)
 
 
+def test_what_is_there_is_replaced_only_if_asked_for_and_that_is_said_before_the_search(run, files, tmp_path, capsys):
+    for name in ("b.png", "z.npz", "scores.csv"):
+        out = tmp_path / name.partition(".")[0]
+        out.mkdir()
+        (out / name).write_text("mine")
+        flags = (f"--input={files}", "--steps=1", "--labels=three")
+        assert _run("project", run, out, *flags) == 2
+        assert f"{name}: is there already; use another --output, or --overwrite" in capsys.readouterr().err
+        assert {path.name for path in out.iterdir()} == {name} and (out / name).read_text() == "mine"
+    assert _run("project", run, out, *flags, "--overwrite") == 0
+    assert (out / name).read_text() != "mine" and len(list(out.iterdir())) == 6
+
+
 def test_less_noise_is_nearer_to_the_middle(run, model, tmp_path):
     many, few = (model.sample(labels=["one"] * 64, z=model.noise(0, np.arange(64)), psi=psi) for psi in (1.0, 0.3))
     assert few.std(axis=0).mean() < 0.5 * many.std(axis=0).mean()

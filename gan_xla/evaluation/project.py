@@ -17,7 +17,7 @@ from gan_xla.evaluation.projection import project
 from gan_xla.images.grids import sample_grid
 from gan_xla.images.ranges import window
 
-FILE = "z.npz"
+FILE, SCORES, GRID = "z.npz", "scores.csv", "grid.png"
 SHOWN = 16  # images in grid.png
 
 _log = logging.getLogger(__name__)
@@ -56,21 +56,24 @@ def project_files(
     model = gan_xla.load(workdir, checkpoint)
     model.drawing  # noqa: B018 (says now what a model cannot do)
     read, unread = _read(files, forms(model.config.data)[1])
-    names = _names(list(read))  # before the search, which takes long
     x, values = np.stack(list(read.values())), model.values()
+    ending = images.ending("", values.dtype, x.shape[-1])
+    # Before the search, which takes long.
+    names = _names(list(read))
+    if not overwrite:
+        _check_free(Path(output), [*(f"{name}{ending}" for name in names), FILE, SCORES, GRID])
     distance = _distance(x.shape)
     found = project(model, x, labels=labels, steps=steps, seed=seed, distance=distance)
     before, after = window(x, values), window(found.made, values)
     scores = _scores(before, after, measured=distance is not None)
     with images.output(output) as directory:
         for name, image in zip(names, found.made, strict=True):
-            ending = images.ending("", values.dtype, image.shape[-1])
-            images.write(directory / f"{name}{ending}", image, overwrite=overwrite)
+            images.write(directory / f"{name}{ending}", image)
         grid = {"image": images.visible(before[:SHOWN]), "projection": images.visible(after[:SHOWN])}
-        images.write(directory / "grid.png", sample_grid(grid, [list(grid)]), overwrite=overwrite)
+        images.write(directory / GRID, sample_grid(grid, [list(grid)]))
         with (directory / FILE).open("wb") as file:
             np.savez(file, z=found.z, names=names, labels=np.array(found.labels or [], dtype=str))
-        with (directory / "scores.csv").open("w", newline="") as file:
+        with (directory / SCORES).open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["image", *scores])
             table.writerows(zip(names, *scores.values(), strict=True))
@@ -98,6 +101,12 @@ def _names(files: list[Path]) -> list[str]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise UserError(f"--input: several files are called {min(twice)}; give them names that differ before the dot")
     return names
+
+
+def _check_free(directory: Path, names: Sequence[str]) -> None:
+    """Raises UserError if one of the files is there."""
+    if taken := [name for name in names if (directory / name).exists()]:
+        raise UserError(f"{directory / taken[0]}: is there already; use another --output, or --overwrite to replace it")
 
 
 def _seen(shape: tuple[int, ...]) -> bool:
