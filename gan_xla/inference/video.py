@@ -123,9 +123,11 @@ class _Seen(NamedTuple):
     made: Flicker
     smooth: Flicker
 
-    def add(self, *frames: np.ndarray) -> "_Seen":
-        for flicker, frame in zip(self[1:], frames, strict=True):
-            flicker.see(frame)
+    def add(self, x: np.ndarray, y: np.ndarray, smoothed: np.ndarray | None) -> "_Seen":
+        self.input.see(x)
+        self.made.see(y)
+        if smoothed is not None:
+            self.smooth.see(smoothed)
         return self._replace(frames=self.frames + 1)
 
 
@@ -140,8 +142,8 @@ def _all(film: Film, how: Translators, where: masks.Masks, smooth: float, writer
                 for x, y in zip(taken, translated(taken), strict=True):
                     y = _whole(how, where, x, y)
                     shown = images.resize(x, y.shape[:2])
-                    smoothed = smoothers[number](shown, y) if smooth else y
-                    writer(smoothed)
+                    smoothed = smoothers[number](shown, y) if smooth else None
+                    writer(y if smoothed is None else smoothed)
                     if number == 0:
                         seen = seen.add(shown, y, smoothed)
             bar.update(len(batch))
