@@ -91,7 +91,7 @@ def _worker(job: Job, count: int, processes: int, number: int, port: int, pipe: 
         if processes > 1:
             devices.start(f"127.0.0.1:{port}", processes, number)
         config, step, state = job.build(devices.AXIS)
-        rows, state = devices.rows(job.batch_size, config.train.accumulate), state()
+        rows, state = devices.rows(job.batch_size, config.train.accumulate), devices.placed(state())
         batches = devices.shard({name: x[:, rows] for name, x in job.batches(config).items()})
         program = devices.map_step(step)
         shapes = {x.shape for x in jax.tree.leaves((state.gen.params, state.disc.params))}
