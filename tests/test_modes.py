@@ -11,6 +11,7 @@ from methods import METHODS
 from gan_xla import images, report
 from gan_xla.main import main
 from gan_xla.run import settings
+from gan_xla.training import loop
 
 # Configs that differ from another one in what no mode but training looks at: losses, and networks beside G and D.
 TRAINING_ALONE = ("cyclegan_modern", "dclgan", "gan_recon", "standard_gan")
@@ -35,6 +36,20 @@ def _checksums(workdir: Path, step: int) -> dict:
     return json.loads(path.read_text())["checksums"]
 
 
+@pytest.fixture(autouse=True)
+def _compiled_once(monkeypatch):
+    """A run that goes on plays the programs that it was begun with; compiling is most of what these tests cost."""
+    plain, made = loop.programs, {}
+
+    def programs(config, gan, optimizer, phase):
+        key = config.to_json(sort_keys=True), phase
+        if key not in made:
+            made[key] = plain(config, gan, optimizer, phase)
+        return made[key]
+
+    monkeypatch.setattr(loop, "programs", programs)
+
+
 class _Run:
     """A config trained in a directory of its own, and what the modes make of it."""
 
@@ -43,15 +58,19 @@ class _Run:
         self._capsys, self._directory, self.workdir = capsys, directory, directory / "run"
 
     def train(self) -> None:
-        """In one go, and in two with a resume between them: the same bits."""
+        """In one go, and again from the checkpoint in the middle, as after a crash: the same bits."""
         halves = self._directory / "halves"
-        assert main([*self._train, f"--workdir={self.workdir}"]) == 0
+        assert main([*self._train, f"--workdir={self.workdir}", "--config.train.keep_every=1"]) == 0
         end = settings.read(self.workdir).train.steps
         assert f"{self.workdir}: finished at step {end}" in self._capsys.readouterr().out
         assert [row["step"] for row in _metrics(self.workdir)] == list(range(1, end + 1))
         assert all(np.isfinite(list(row.values())).all() for row in _metrics(self.workdir))
-        for steps in (end // 2, end):
-            assert main([*self._train, f"--workdir={halves}", f"--config.train.steps={steps}"]) == 0
+        lost = shutil.ignore_patterns(*map(str, range(end // 2 + 1, end + 1)), "metrics.jsonl")
+        shutil.copytree(self.workdir, halves, ignore=lost)
+        lines = (self.workdir / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (halves / "metrics.jsonl").write_text("".join(lines[: end // 2]))
+        assert main([*self._train, f"--workdir={halves}", "--config.train.keep_every=1"]) == 0
+        assert f"resuming at step {end // 2}" in "".join(self._capsys.readouterr())
         assert _checksums(halves, end) == _checksums(self.workdir, end)
         for one, other in zip(_metrics(self.workdir), _metrics(halves), strict=True):
             # A turn that was not played yet has no losses.
