@@ -279,6 +279,13 @@ def test_the_table_is_written_between_its_marks(tmp_path, monkeypatch):
         table.insert(path, "gpu", "text")
 
 
+@pytest.mark.parametrize(
+    ("config", "steps", "cycles"), [("discogan", 15, 15), ("stargan", 15, 5), ("stargan", 60, 12), ("stargan", 3, 3)]
+)
+def test_a_table_has_enough_cycles_for_quartiles(config, steps, cycles):
+    assert table.cycles(Workload(config, 1, 64), steps) == cycles
+
+
 def test_no_table_is_written_on_a_busy_machine_unless_asked_for(tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     path = tmp_path / "RESULTS.md"
