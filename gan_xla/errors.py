@@ -26,3 +26,9 @@ def some(items: Sequence, most: int, between: str = ", ") -> str:
     """The first of the items, and how many there are besides: "a, b and 3 more", or "a; b; and 3 more"."""
     shown = between.join(map(str, items[:most]))
     return shown + (f"{between.rstrip(', ')} and {len(items) - most} more" if len(items) > most else "")
+
+
+def check_unused(path, overwrite: bool) -> None:
+    """Raises UserError if a path is there, unless it may be replaced; for what is not to be made in vain."""
+    if not overwrite and path.exists():
+        raise UserError(f"{path}: is there already; use another --output, or --overwrite to replace it")

@@ -10,7 +10,7 @@ import numpy as np
 import gan_xla
 from gan_xla import images
 from gan_xla.data.reading import forms
-from gan_xla.errors import Incomplete, UserError, some
+from gan_xla.errors import Incomplete, UserError, check_unused, some
 from gan_xla.evaluation.features import stlpips, weights
 from gan_xla.evaluation.metrics import similarity
 from gan_xla.evaluation.projection import project
@@ -60,8 +60,8 @@ def project_files(
     ending = images.ending("", values.dtype, x.shape[-1])
     # Before the search, which takes long.
     names = _names(list(read))
-    if not overwrite:
-        _check_free(Path(output), [*(f"{name}{ending}" for name in names), FILE, SCORES, GRID])
+    for name in (*(f"{name}{ending}" for name in names), FILE, SCORES, GRID):
+        check_unused(Path(output) / name, overwrite)
     distance = _distance(x.shape)
     found = project(model, x, labels=labels, steps=steps, seed=seed, distance=distance)
     before, after = window(x, values), window(found.made, values)
@@ -101,12 +101,6 @@ def _names(files: list[Path]) -> list[str]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise UserError(f"--input: several files are called {min(twice)}; give them names that differ before the dot")
     return names
-
-
-def _check_free(directory: Path, names: Sequence[str]) -> None:
-    """Raises UserError if one of the files is there."""
-    if taken := [name for name in names if (directory / name).exists()]:
-        raise UserError(f"{directory / taken[0]}: is there already; use another --output, or --overwrite to replace it")
 
 
 def _seen(shape: tuple[int, ...]) -> bool:

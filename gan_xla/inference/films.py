@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gan_xla import images
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, check_unused
 from gan_xla.images.fitting import to_pillow
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
@@ -96,8 +96,7 @@ def write(path: Path, rate: float, sound: Film | None = None, overwrite: bool = 
       UserError: the file is there already, its directory cannot be written to, or ffmpeg cannot make it.
     """
     _check_rate(rate)
-    if path.exists() and not overwrite:
-        raise UserError(f"{path}: is there already; use another --output, or --overwrite to replace it")
+    check_unused(path, overwrite)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         writer = (_mp4 if path.suffix == ".mp4" else _animation)(temporary, rate, sound)

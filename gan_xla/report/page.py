@@ -9,7 +9,7 @@ from pathlib import Path
 from etils import epath
 
 from gan_xla import __version__
-from gan_xla.errors import UserError
+from gan_xla.errors import UserError, check_unused
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -54,10 +54,9 @@ def value(x) -> str:
 
 def check(path: epath.PathLike, overwrite: bool) -> None:
     """Raises UserError where `path` cannot be a page's file, or may not; said before what takes long."""
-    if not overwrite and epath.Path(path).is_file():
-        raise UserError(f"{path}: is there already; use another --output, or --overwrite to replace it")
     if epath.Path(path).is_dir():
         raise UserError(f"{path}: is a directory; use another --output, a file")
+    check_unused(epath.Path(path), overwrite)
 
 
 def save(path: epath.PathLike, text: str) -> epath.Path:
